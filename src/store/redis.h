@@ -1,0 +1,30 @@
+/* redis: an asynchronous client that may lose its server at any time. Reconnects with exponential
+ * backoff and jitter (250 ms to 30 s); a command has 1 s; a server that hangs is cut, one that
+ * answers nonsense counts as down. Nobody waits for it. The one gate to hiredis.
+ *
+ * Main thread. SPDX-License-Identifier: MIT */
+#ifndef STORE_REDIS_H
+#define STORE_REDIS_H
+#include "base/err.h"
+#include "base/loop.h"
+#include "base/str.h"
+
+struct redis;
+
+/* redis://[[user]:password@]host[:port][/db]; ERR_SYNTAX with a sentence in `error`. The first
+ * connection is tried in the background. */
+enum err redis_new(struct loop *l, struct str url, struct redis **out, struct buf *error) MUST_CHECK;
+void redis_free(struct redis *r);
+bool redis_ready(const struct redis *r);
+/* For /api/health: up or why not, and since when (Unix ms). */
+bool redis_healthy(const struct redis *r, const char **reason, int64_t *since_ms);
+
+typedef void (*redis_fn)(void *self, enum err e, struct str value);
+/* ERR_UNAVAILABLE at once when down; ERR_NOT_FOUND; ERR_TIMEOUT; ERR_PROTOCOL. */
+void redis_get(struct redis *r, struct str key, redis_fn fn, void *self);
+void redis_set(struct redis *r, struct str key, struct str value, uint32_t ttl_ms, redis_fn fn,
+               void *self);
+void redis_del(struct redis *r, struct str key, redis_fn fn, void *self);
+void redis_ping(struct redis *r, redis_fn fn, void *self);
+
+#endif
