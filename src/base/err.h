@@ -3,23 +3,23 @@
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
-#define ERR_TABLE(X)                                                                               \
-    X(OK, "ok")                                                                                    \
-    X(ERR_SYNTAX, "malformed input")                                                               \
-    X(ERR_RANGE, "value out of range")                                                             \
-    X(ERR_LIMIT, "limit reached")                                                                  \
-    X(ERR_MORE, "more input needed")                                                               \
-    X(ERR_NOT_FOUND, "not found")                                                                  \
-    X(ERR_EXISTS, "exists already")                                                                \
-    X(ERR_BUSY, "in use or not now")                                                               \
-    X(ERR_TIMEOUT, "timed out")                                                                    \
-    X(ERR_CLOSED, "closed by the other side")                                                      \
-    X(ERR_REFUSED, "refused")                                                                      \
-    X(ERR_DENIED, "not permitted")                                                                 \
-    X(ERR_UNSUPPORTED, "not supported here")                                                       \
-    X(ERR_UNAVAILABLE, "not available now")                                                        \
-    X(ERR_PROTOCOL, "protocol violated")                                                           \
-    X(ERR_TLS, "TLS failed")                                                                       \
+#define ERR_TABLE(X)                          \
+    X(OK, "ok")                               \
+    X(ERR_SYNTAX, "malformed input")          \
+    X(ERR_RANGE, "value out of range")        \
+    X(ERR_LIMIT, "limit reached")             \
+    X(ERR_MORE, "more input needed")          \
+    X(ERR_NOT_FOUND, "not found")             \
+    X(ERR_EXISTS, "exists already")           \
+    X(ERR_BUSY, "in use or not now")          \
+    X(ERR_TIMEOUT, "timed out")               \
+    X(ERR_CLOSED, "closed by the other side") \
+    X(ERR_REFUSED, "refused")                 \
+    X(ERR_DENIED, "not permitted")            \
+    X(ERR_UNSUPPORTED, "not supported here")  \
+    X(ERR_UNAVAILABLE, "not available now")   \
+    X(ERR_PROTOCOL, "protocol violated")      \
+    X(ERR_TLS, "TLS failed")                  \
     X(ERR_IO, "input/output error")
 
 enum err {

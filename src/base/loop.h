@@ -25,9 +25,9 @@ enum io_kind { IO_AUTO, IO_URING, IO_EPOLL };
 
 struct loop_opts {
     enum io_kind io;
-    struct clock *clock;  /* NULL: clock_real() */
-    size_t recv_bytes;    /* size of one receive buffer; 0: 16 KiB */
-    bool quiet_fallback;  /* IO_AUTO without io_uring is not worth a log line */
+    struct clock *clock; /* NULL: clock_real() */
+    size_t recv_bytes;   /* size of one receive buffer; 0: 16 KiB */
+    bool quiet_fallback; /* IO_AUTO without io_uring is not worth a log line */
 };
 
 /* ERR_UNSUPPORTED when IO_URING was asked for and the kernel or container forbids it. */
@@ -66,7 +66,8 @@ struct timer {
     uint64_t at_ms;
     size_t slot; /* place in the heap + 1; 0: not started */
 };
-/* (Re)starts; fires in the first turn at or after `at_ms`. The timer may be freed in its callback. */
+/* (Re)starts; fires in the first turn at or after `at_ms`. The timer may be freed in its callback.
+ */
 void timer_start(struct loop *l, struct timer *t, uint64_t at_ms, timer_fn fn, void *self);
 void timer_stop(struct loop *l, struct timer *t);
 bool timer_active(const struct timer *t);
@@ -96,6 +97,16 @@ struct flush_hook {
 void loop_add_flush(struct loop *l, struct flush_hook *h, bool (*fn)(void *self), void *self);
 void loop_remove_flush(struct flush_hook *h);
 
+/* ---- collect hooks: run every turn after the wait, before timers and deferred work ---- */
+
+struct collect_hook {
+    struct list node;
+    void (*fn)(void *self);
+    void *self;
+};
+void loop_add_collect(struct loop *l, struct collect_hook *h, void (*fn)(void *self), void *self);
+void loop_remove_collect(struct collect_hook *h);
+
 /* ---- watches: readiness of a foreign fd, level-triggered ---- */
 
 enum { WATCH_READ = 1, WATCH_WRITE = 2, WATCH_ERROR = 4 };
@@ -107,9 +118,7 @@ struct watch {
     void *self;
     /* private */
     struct loop *loop;
-    uint32_t generation;
-    uint32_t armed; /* operations of the back end that still name this watch's handle */
-    void *handle;
+    void *handle; /* of the io_uring back end: what the kernel's operation names */
 };
 enum err watch_start(struct loop *l, struct watch *w, int fd, unsigned events, watch_fn fn,
                      void *self) MUST_CHECK;
@@ -143,8 +152,8 @@ struct stream {
 };
 
 /* Takes over a connected, non-blocking socket and reads from it. */
-enum err stream_open(struct loop *l, struct stream *s, int owned_fd, const struct stream_ops *ops)
-    MUST_CHECK;
+enum err stream_open(struct loop *l, struct stream *s, int owned_fd,
+                     const struct stream_ops *ops) MUST_CHECK;
 /* Connects to `addr`; `connected` follows. */
 enum err stream_connect(struct loop *l, struct stream *s, const struct sockaddr *addr,
                         socklen_t addr_len, const struct stream_ops *ops) MUST_CHECK;
@@ -185,8 +194,8 @@ struct listener {
     struct timer retry; /* after EMFILE */
 };
 /* Accepts on a listening socket. */
-enum err listener_start(struct loop *l, struct listener *ls, int owned_fd, accept_fn fn, void *self)
-    MUST_CHECK;
+enum err listener_start(struct loop *l, struct listener *ls, int owned_fd, accept_fn fn,
+                        void *self) MUST_CHECK;
 /* Stops accepting and closes the socket. */
 void listener_stop(struct listener *ls);
 

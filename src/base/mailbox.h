@@ -1,8 +1,8 @@
 /* mailbox: bounded messages from any thread to one loop, with one wake-up a batch.
  *
- * A letter is a function, its argument and one number. Letters of one sender arrive in order. A full
- * mailbox refuses: the sender counts and says what it dropped. The receiver runs letters in the
- * collect phase of a turn. SPDX-License-Identifier: MIT */
+ * A letter is a function, its argument and one number. Letters of one sender arrive in order. A
+ * full mailbox refuses: the sender counts and says what it dropped. The receiver runs letters in
+ * the collect phase of a turn. SPDX-License-Identifier: MIT */
 #ifndef BASE_MAILBOX_H
 #define BASE_MAILBOX_H
 #include "base/loop.h"

@@ -1,8 +1,8 @@
 /* str: a borrowed slice of text, and the ways between text and numbers.
  *
  * A struct str never owns and is not NUL-terminated; what it points to must outlive it. A zeroed
- * struct str is the empty text. The number readers take the whole slice or fail: no sign that is not
- * asked for, no spaces, nothing behind. SPDX-License-Identifier: MIT */
+ * struct str is the empty text. The number readers take the whole slice or fail: no sign that is
+ * not asked for, no spaces, nothing behind. SPDX-License-Identifier: MIT */
 #ifndef BASE_STR_H
 #define BASE_STR_H
 #include "base/base.h"
