@@ -1,0 +1,410 @@
+/* Channels, messages and subscriptions of one shard. SPDX-License-Identifier: MIT */
+#include "hub/fanout.h"
+
+#include "base/alloc.h"
+#include "hub/fanout_in.h"
+#include "wire/deflate.h"
+
+#include <assert.h>
+
+enum { CHANNELS_MAX = 20000 };
+
+struct fanout *fanout_new(const struct fanout_opts *opts)
+{
+    struct fanout *f = mem_zero(sizeof(*f));
+    f->opts = *opts;
+    f->opts.slice = opts->slice ? opts->slice : 256;
+    f->opts.max_subs = opts->max_subs ? opts->max_subs : 100;
+    f->opts.drain_bytes = opts->drain_bytes ? opts->drain_bytes : (size_t)48 << 10;
+    f->loop = opts->loop;
+    map_init(&f->names, CHANNELS_MAX);
+    map_init(&f->groups, 0);
+    list_init(&f->dirty);
+    f->deflater = deflater_new(opts->window_bits ? opts->window_bits : 12,
+                               opts->deflate_level ? opts->deflate_level : 1, 5);
+    f->out = mem_array(f->opts.slice, sizeof(*f->out));
+    loop_add_flush(f->loop, &f->hook, fanout_flush, f);
+    return f;
+}
+
+void fanout_free(struct fanout *f)
+{
+    if (!f) {
+        return;
+    }
+    size_t at = 0;
+    struct str name;
+    void *value = NULL;
+    assert(f->groups.count == 0);
+    loop_remove_flush(&f->hook);
+    while (map_next(&f->names, &at, &name, &value)) {
+        chan_free(value);
+    }
+    map_fini(&f->names);
+    map_fini(&f->groups);
+    deflater_free(f->deflater);
+    buf_fini(&f->scratch);
+    mem_free(f->by_id);
+    mem_free(f->out);
+    mem_free(f);
+}
+
+/* ---- channels ---- */
+
+static struct chan *chan_named(struct fanout *f, struct str name, enum channel_class class)
+{
+    struct chan *c = map_get(&f->names, name);
+    if (!c) {
+        c = chan_new(name, class, f->chan_count);
+        if (map_put(&f->names, name, c) != OK) {
+            chan_free(c);
+            return NULL;
+        }
+        f->chan_count++;
+    }
+    return c;
+}
+
+/* A channel that only a client's wish made goes with the last one who wanted it. */
+static void chan_release(struct fanout *f, struct chan *c)
+{
+    if (!c->info && c->group_count == 0) {
+        map_remove(&f->names, c->name);
+        chan_free(c);
+    }
+}
+
+static struct chan *chan_of(struct fanout *f, const struct channel_info *info)
+{
+    if (info->id >= f->by_id_count) {
+        size_t count = max_size(info->id + 1, f->by_id_count * 2);
+        f->by_id = mem_resize(f->by_id, count * sizeof(struct chan *));
+        memset(f->by_id + f->by_id_count, 0, (count - f->by_id_count) * sizeof(struct chan *));
+        f->by_id_count = count;
+    }
+    if (!f->by_id[info->id]) {
+        struct chan *c = chan_named(f, str_of(info->name), info->class);
+        if (c) {
+            c->info = info;
+            c->class = info->class;
+        }
+        f->by_id[info->id] = c;
+    }
+    return f->by_id[info->id];
+}
+
+/* ---- from the hub ---- */
+
+void fanout_apply(struct fanout *f, struct frame *frame)
+{
+    struct chan *c = chan_of(f, frame->channel);
+    f->seq = frame->seq;
+    if (!c) {
+        return; /* clients filled the table with names: bounded, and they are told so */
+    }
+    chan_apply(c, frame);
+    for (size_t i = 0; i < c->group_count; i++) {
+        group_publish(c->groups[i].group, c->groups[i].sub, frame);
+    }
+}
+
+void fanout_set_epoch(struct fanout *f, struct str epoch, uint64_t seq)
+{
+    size_t at = 0;
+    struct str name;
+    void *value = NULL;
+    size_t len = min_size(epoch.len, sizeof(f->epoch) - 1);
+    memcpy(f->epoch, epoch.ptr, len);
+    f->epoch[len] = '\0';
+    f->seq = seq;
+    while (map_next(&f->names, &at, &name, &value)) {
+        chan_reset(value);
+    }
+}
+
+void fanout_lost(struct fanout *f, uint64_t seq)
+{
+    size_t at = 0;
+    struct str name;
+    void *value = NULL;
+    f->seq = seq;
+    while (map_next(&f->names, &at, &name, &value)) {
+        struct chan *c = value;
+        if (c->class == CHANNEL_EVENT) {
+            c->trimmed_seq = seq;
+        }
+    }
+    /* Live members find out like stalled ones: by being served from the channels. */
+    at = 0;
+    while (map_next(&f->groups, &at, &name, &value)) {
+        struct group *g = value;
+        for (uint32_t i = g->live_count; i > 0; i--) {
+            fanout_stall(f, g->live[i - 1].member);
+        }
+    }
+}
+
+/* ---- subscriptions ---- */
+
+/* The member's wants as they are now, with room for one more. */
+static struct group_want *wants_of(const struct member *m, size_t more, size_t *count)
+{
+    size_t n = m->group ? m->group->sub_count : 0;
+    struct group_want *wants = mem_array(n + more, sizeof(*wants));
+    for (size_t i = 0; i < n; i++) {
+        wants[i] = (struct group_want){.chan = m->group->subs[i].chan,
+                                       .interval_ms = m->group->subs[i].interval_ms};
+    }
+    *count = n;
+    return wants;
+}
+
+/* Gives a live member what its old group's log still has for it. */
+static void settle(struct fanout *f, struct member *m)
+{
+    struct group *g = m->group;
+    if (m->state != MEMBER_LIVE || g->form == FORM_POLL) {
+        return;
+    }
+    struct place *p = &g->live[m->slot];
+    if (p->pos < group_end(g)) {
+        struct buf copy = {0};
+        buf_add(&copy, g->bytes.ptr + (p->pos - g->base), group_end(g) - p->pos);
+        f->stats.deliveries += 1;
+        p->pos = group_end(g);
+        f->opts.ops->write(m, buf_str(&copy));
+        buf_fini(&copy);
+    }
+}
+
+static struct lag_sub lag_of(const struct member *m, const struct chan *c)
+{
+    for (uint32_t i = 0; i < m->group->sub_count; i++) {
+        if (m->group->subs[i].chan == c) {
+            return m->lag->subs[i];
+        }
+    }
+    return (struct lag_sub){.seq = c->last_seq, .count = c->count};
+}
+
+static void leave_group(struct fanout *f, struct member *m)
+{
+    struct group *g = m->group;
+    if (m->state == MEMBER_LIVE) {
+        group_remove_live(g, m);
+    } else if (m->state == MEMBER_STALLED) {
+        g->stalled--;
+        f->stats.stalled--;
+        mem_free(m->lag);
+        m->lag = NULL;
+    }
+    m->group = NULL;
+    m->state = MEMBER_NONE;
+    if (g->live_count || g->stalled) {
+        return;
+    }
+    size_t count = g->sub_count;
+    struct chan **chans = mem_array(count, sizeof(struct chan *));
+    for (size_t i = 0; i < count; i++) {
+        chans[i] = g->subs[i].chan;
+    }
+    group_release(g);
+    for (size_t i = 0; i < count; i++) {
+        chan_release(f, chans[i]);
+    }
+    mem_free(chans);
+}
+
+/* Moves a member to the group of `wants`, live as live and stalled as stalled. */
+static void move(struct fanout *f, struct member *m, enum frame_form form, struct group_want *wants,
+                 size_t count)
+{
+    struct lag *lag = NULL;
+    if (m->group) {
+        settle(f, m);
+    }
+    /* The new group first: it holds the channels while the old one may go. */
+    struct group *g = group_intern(f, form, wants, count);
+    if (g == m->group) {
+        return;
+    }
+    g->stalled++; /* a pin, so that nothing frees it meanwhile */
+    if (m->state == MEMBER_STALLED) {
+        lag = lag_new(g);
+        for (uint32_t i = 0; i < g->sub_count; i++) {
+            lag->subs[i] = lag_of(m, g->subs[i].chan);
+        }
+    }
+    if (m->group) {
+        leave_group(f, m);
+    }
+    if (lag) {
+        m->group = g;
+        m->lag = lag;
+        m->state = MEMBER_STALLED;
+        f->stats.stalled++;
+        return; /* the pin becomes its place */
+    }
+    g->stalled--;
+    group_add(g, m);
+}
+
+enum err fanout_subscribe(struct fanout *f, struct member *m, enum frame_form form,
+                          const struct fanout_sub *sub)
+{
+    return fanout_join(f, m, form, sub, 1);
+}
+
+enum err fanout_join(struct fanout *f, struct member *m, enum frame_form form,
+                     const struct fanout_sub *subs, size_t more)
+{
+    size_t count = 0;
+    struct group_want *wants = wants_of(m, more, &count);
+    enum err e = OK;
+    for (size_t i = 0; i < more && e == OK; i++) {
+        struct chan *c = chan_named(f, subs[i].channel, CHANNEL_EVENT);
+        size_t at = 0;
+        while (at < count && wants[at].chan != c) {
+            at++;
+        }
+        if (!c || at >= f->opts.max_subs) {
+            e = ERR_LIMIT;
+            break;
+        }
+        wants[at] = (struct group_want){.chan = c, .interval_ms = subs[i].interval_ms};
+        count = max_size(count, at + 1);
+    }
+    if (e == OK) {
+        f->stats.members += m->group ? 0 : 1;
+        move(f, m, form, wants, count);
+    } else {
+        for (size_t i = 0; i < count; i++) {
+            chan_release(f, wants[i].chan);
+        }
+    }
+    mem_free(wants);
+    return e;
+}
+
+enum err fanout_unsubscribe(struct fanout *f, struct member *m, struct str channel)
+{
+    size_t count = 0;
+    if (!fanout_subscribed(f, m, channel)) {
+        return ERR_NOT_FOUND;
+    }
+    struct group_want *wants = wants_of(m, 0, &count);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!str_eq(wants[i].chan->name, channel)) {
+            wants[kept++] = wants[i];
+        }
+    }
+    if (kept) {
+        move(f, m, m->group->form, wants, kept);
+    } else {
+        settle(f, m);
+        fanout_leave(f, m);
+    }
+    mem_free(wants);
+    return OK;
+}
+
+bool fanout_subscribed(const struct fanout *f, const struct member *m, struct str channel)
+{
+    const struct chan *c = map_get(&f->names, channel);
+    for (size_t i = 0; m->group && i < m->group->sub_count; i++) {
+        if (m->group->subs[i].chan == c) {
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t fanout_sub_count(const struct member *m)
+{
+    return m->group ? m->group->sub_count : 0;
+}
+
+void fanout_leave(struct fanout *f, struct member *m)
+{
+    if (m->group) {
+        f->stats.members--;
+        leave_group(f, m);
+    }
+}
+
+/* ---- catching up ---- */
+
+bool fanout_cursor(const struct fanout *f, struct str cursor, uint64_t *seq)
+{
+    size_t dash = str_find(cursor, '-', 0);
+    uint64_t value = 0;
+    if (dash == SIZE_MAX || !str_eq(str_sub(cursor, 0, dash), str_of(f->epoch)) ||
+        str_to_u64(str_from(cursor, dash + 1), &value) != OK || value > f->seq) {
+        return false;
+    }
+    *seq = value;
+    return true;
+}
+
+size_t fanout_collect(struct fanout *f, const struct fanout_sub *subs, size_t count,
+                      const struct str *since, bool state_too, enum frame_form form,
+                      struct buf *out, struct fanout_resume *resume)
+{
+    struct frame_list list = {0};
+    uint64_t seq = 0;
+    bool known = since && fanout_cursor(f, *since, &seq);
+    *resume = (struct fanout_resume){.recovered = known, .reset = since && !known};
+    for (size_t i = 0; i < count; i++) {
+        struct chan *c = map_get(&f->names, subs[i].channel);
+        if (!c || !c->info) {
+            continue;
+        }
+        chan_trim(c, loop_now_ms(f->loop));
+        if (c->class == CHANNEL_STATE) {
+            chan_after(c, state_too || !known ? 0 : seq, &list);
+        } else if (known && c->trimmed_seq > seq) {
+            resume->recovered = false;
+            resume->reset = true;
+            chan_after(c, c->trimmed_seq, &list);
+        } else if (since) {
+            chan_after(c, known ? seq : 0, &list);
+        }
+    }
+    frame_list_sort(&list);
+    for (size_t i = 0; i < list.count; i++) {
+        frame_append(list.frames[i], form, str_of(f->epoch), f->deflater, out);
+    }
+    size_t n = list.count;
+    f->stats.deliveries += n;
+    frame_list_fini(&list);
+    return n;
+}
+
+struct fanout_resume fanout_catch_up(struct fanout *f, struct str channel, const struct str *since,
+                                     enum frame_form form, struct buf *out)
+{
+    struct fanout_resume resume;
+    struct fanout_sub sub = {.channel = channel};
+    (void)fanout_collect(f, &sub, 1, since, true, form, out, &resume);
+    return resume;
+}
+
+struct str fanout_last(struct fanout *f, struct str channel)
+{
+    const struct chan *c = map_get(&f->names, channel);
+    return c && c->last_count ? frame_payload(c->last[0]) : (struct str){0};
+}
+
+void fanout_cursor_text(const struct fanout *f, char out[CURSOR_LEN + 1])
+{
+    snprintf(out, CURSOR_LEN + 1, "%s-%llu", f->epoch, (unsigned long long)f->seq);
+}
+
+void fanout_stats(const struct fanout *f, struct fanout_stats *out)
+{
+    *out = f->stats;
+    out->groups = f->groups.count;
+    out->channels = f->names.count;
+    out->seq = f->seq;
+}

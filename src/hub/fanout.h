@@ -1,0 +1,143 @@
+/* fanout: one shard's side of the hub: who wants what, and getting it to them.
+ *
+ * Idea. Members with exactly the same subscriptions and wire format form a *group*. A group keeps
+ * one short byte log of what was published to it since its last complete flush, and a dense array
+ * of its live members with each one's position in that log. Publishing appends the encoded bytes
+ * once a group; a flush gives every live member the contiguous bytes from its position to the end
+ * in one send. Sixteen messages to ten thousand clients are sixteen appends and ten thousand sends,
+ * and no client has a queue.
+ *
+ * A member whose socket is full leaves the array: it is *stalled*. It owns the tail of the one
+ * frame that was cut, and the seq up to which it was served: nothing else is kept for it. When it
+ * drains, it gets the newest message of each state channel it missed, after a `conflated` notice,
+ * and of event channels what the channel's history still has, after a `gap` notice where that is
+ * not all.
+ *
+ * Invariants.
+ *  1. A live member's position lies in [log.base, log.base + log.len]; when a flush is complete all
+ *     stand at the end and the log is emptied.
+ *  2. A member is in exactly one group, live or stalled, or in none.
+ *  3. A live plain member has no bytes waiting in its conn when the flush reaches it: whoever has
+ *     gets fanout_stall() first. So bytes never overtake each other.
+ *  4. A stalled member's `seq` never exceeds the fanout's, and no message above it was given to it.
+ *  5. Frames are referenced by channels (last, history) and held slots only; logs hold copies.
+ *
+ * Everything belongs to the shard's thread. SPDX-License-Identifier: MIT */
+#ifndef HUB_FANOUT_H
+#define HUB_FANOUT_H
+#include "base/loop.h"
+#include "hub/frame.h"
+
+struct fanout;
+struct group;
+struct lag;
+
+#define CURSOR_LEN 40 /* an epoch of at most 19 characters, '-', 20 digits */
+
+enum member_state { MEMBER_NONE, MEMBER_LIVE, MEMBER_STALLED };
+
+/* One client of the fan-out, embedded in the owner's session. Zeroed before its first use. */
+struct member {
+    struct stream *stream; /* plain socket for direct sends; NULL: bytes go through ops->write */
+    uint32_t conflated;    /* messages this client was spared so far */
+    uint32_t gaps;         /* gap notices so far */
+    /* private */
+    struct group *group;
+    struct lag *lag; /* while stalled */
+    uint32_t slot;   /* in the group's array, while live */
+    uint8_t state;
+};
+
+struct fanout_ops {
+    /* Takes framed bytes in order, tries the socket at once; what it does not take waits. */
+    void (*write)(struct member *m, struct str bytes);
+    /* Bytes that wait for this member. */
+    size_t (*pending)(struct member *m);
+    /* The socket is broken: the owner will close it and call fanout_leave(). */
+    void (*broken)(struct member *m);
+    /* The poll of these members is answered with this JSON body; they have left already. */
+    void (*polled)(void *self, struct member **members, size_t count, struct str body);
+};
+
+struct fanout_opts {
+    struct loop *loop;
+    const struct fanout_ops *ops;
+    void *self;
+    size_t slice;        /* sends per turn before reads get their chance; 0: 256 */
+    size_t max_subs;     /* subscriptions a member; 0: 100 */
+    size_t drain_bytes;  /* most that is written to a draining client at once; 0: 48 KiB */
+    int deflate_level;   /* 0: 1 */
+    uint8_t window_bits; /* of compressed frames; 0: 12 */
+};
+
+struct fanout *fanout_new(const struct fanout_opts *opts);
+/* All members must have left. */
+void fanout_free(struct fanout *f);
+
+/* ---- from the hub ---- */
+
+/* A message; keeps its own reference. */
+void fanout_apply(struct fanout *f, struct frame *frame);
+/* A new epoch: last values and histories are forgotten. */
+void fanout_set_epoch(struct fanout *f, struct str epoch, uint64_t seq);
+/* Messages up to `seq` were lost on the way here: everyone learns of the gap. */
+void fanout_lost(struct fanout *f, uint64_t seq);
+
+/* ---- members ---- */
+
+struct fanout_sub {
+    struct str channel;
+    uint32_t interval_ms; /* least time between two messages of a state channel; 0: none */
+};
+
+/* Adds or replaces one subscription of a member (in `form`, the same for all of its). ERR_LIMIT:
+ * too many subscriptions. */
+enum err fanout_subscribe(struct fanout *f, struct member *m, enum frame_form form,
+                          const struct fanout_sub *sub) MUST_CHECK;
+/* The same for a whole set at once (its first). */
+enum err fanout_join(struct fanout *f, struct member *m, enum frame_form form,
+                     const struct fanout_sub *subs, size_t count) MUST_CHECK;
+/* ERR_NOT_FOUND: was not subscribed. */
+enum err fanout_unsubscribe(struct fanout *f, struct member *m, struct str channel) MUST_CHECK;
+bool fanout_subscribed(const struct fanout *f, const struct member *m, struct str channel);
+size_t fanout_sub_count(const struct member *m);
+/* Takes the member out of everything. */
+void fanout_leave(struct fanout *f, struct member *m);
+/* Its socket is full, or bytes wait for it that must go first. */
+void fanout_stall(struct fanout *f, struct member *m);
+/* Nothing waits any more: gives it what it missed. */
+void fanout_drained(struct fanout *f, struct member *m);
+
+/* ---- catching up ---- */
+
+enum catch_up { CATCH_SNAPSHOT, CATCH_SINCE };
+struct fanout_resume {
+    bool recovered; /* all that was missed is in what was appended */
+    bool reset;     /* the cursor is unknown or too old: snapshots instead */
+};
+/* Reads a cursor. False: malformed, of another epoch, or from the future. */
+bool fanout_cursor(const struct fanout *f, struct str cursor, uint64_t *seq);
+/* Appends what a client of `channel` should see first: the last value of each key of a state
+ * channel; with `since` (may be NULL: none was given) the messages of an event channel after it. */
+struct fanout_resume fanout_catch_up(struct fanout *f, struct str channel, const struct str *since,
+                                     enum frame_form form, struct buf *out);
+/* The same for many channels, in order of seq. `state_too`: state channels' last values even when
+ * they are not newer than `since`. Gives the number of messages. */
+size_t fanout_collect(struct fanout *f, const struct fanout_sub *subs, size_t count,
+                      const struct str *since, bool state_too, enum frame_form form,
+                      struct buf *out, struct fanout_resume *resume);
+/* Payload of the newest message of a channel; empty when there is none. */
+struct str fanout_last(struct fanout *f, struct str channel);
+/* Cursor of now. */
+void fanout_cursor_text(const struct fanout *f, char out[CURSOR_LEN + 1]);
+
+/* ---- figures, for metrics and health ---- */
+
+struct fanout_stats {
+    size_t groups, members, stalled, channels;
+    uint64_t seq, deliveries, bytes, sends, stalls, conflated, gaps;
+    size_t log_bytes;
+};
+void fanout_stats(const struct fanout *f, struct fanout_stats *out);
+
+#endif

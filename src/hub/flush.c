@@ -1,0 +1,377 @@
+/* Sending what is due, and what happens to members whose sockets are full.
+ *
+ *            group_add()                    socket took less than it was given
+ *   NONE ------------------> LIVE ------------------------------------------------> STALLED
+ *     ^                       ^  fanout_stall(): bytes wait in its conn               |
+ *     | fanout_leave()        |                                                       |
+ *     +------- from both      +-------- fanout_drained(): nothing missing any more ---+
+ *
+ * SPDX-License-Identifier: MIT */
+#include "base/alloc.h"
+#include "base/json.h"
+#include "hub/fanout_in.h"
+
+#include <assert.h>
+
+/* ---- stalling ---- */
+
+struct lag *lag_new(const struct group *g)
+{
+    return mem_alloc(max_size(g->sub_count, 1) * sizeof(struct lag_sub));
+}
+
+/* What a member that was given the log's messages up to absolute position `boundary` has of each
+ * subscription: everything but the entries behind it and what is held back. */
+static void fill_lag(const struct group *g, uint64_t boundary, struct lag *lag)
+{
+    for (uint32_t i = 0; i < g->sub_count; i++) {
+        const struct gsub *s = &g->subs[i];
+        uint64_t first = s->chan->last_seq + 1;
+        uint64_t missing = s->held_count;
+        for (size_t k = 0; k < s->held_count; k++) {
+            first = min_u64(first, s->held[k]->seq);
+        }
+        for (size_t k = 0; k < g->entry_count; k++) {
+            const struct log_entry *e = &g->entries[k];
+            if (e->sub == i && e->end > boundary) {
+                first = min_u64(first, e->seq);
+                missing++;
+            }
+        }
+        lag->subs[i] = (struct lag_sub){.seq = first - 1, .count = s->chan->count - missing};
+    }
+}
+
+/* The message that contains position `pos`, or starts there; NULL when pos is the log's end. */
+static const struct log_entry *entry_at(const struct group *g, uint64_t pos, uint64_t *start)
+{
+    *start = g->base;
+    for (size_t i = 0; i < g->entry_count; i++) {
+        if (g->entries[i].end > pos) {
+            return &g->entries[i];
+        }
+        *start = g->entries[i].end;
+    }
+    return NULL;
+}
+
+static void become_stalled(struct group *g, struct member *m, uint64_t boundary)
+{
+    m->lag = lag_new(g);
+    fill_lag(g, boundary, m->lag);
+    g->stalled++; /* before the removal, which may empty the log when nobody is live */
+    group_remove_live(g, m);
+    m->state = MEMBER_STALLED;
+    g->fanout->stats.stalls++;
+    g->fanout->stats.stalled++;
+}
+
+void stall_at(struct group *g, struct member *m, uint64_t pos)
+{
+    struct fanout *f = g->fanout;
+    uint64_t start = 0;
+    const struct log_entry *cut = entry_at(g, pos, &start);
+    uint64_t boundary = pos;
+    struct buf tail = {0};
+    /* The message that was cut must be completed; and something must wait in the conn, for only
+     * then will it say that it drained. */
+    if (cut && (pos != start || f->opts.ops->pending(m) == 0)) {
+        boundary = cut->end;
+        buf_add(&tail, g->bytes.ptr + (pos - g->base), boundary - pos);
+    }
+    become_stalled(g, m, boundary);
+    if (tail.len) {
+        f->opts.ops->write(m, buf_str(&tail));
+    }
+    buf_fini(&tail);
+    if (f->opts.ops->pending(m) == 0) {
+        fanout_drained(f, m);
+    }
+}
+
+void fanout_stall(struct fanout *f, struct member *m)
+{
+    (void)f;
+    if (m->state == MEMBER_LIVE && m->group->form != FORM_POLL) {
+        stall_at(m->group, m, m->group->live[m->slot].pos);
+    }
+}
+
+/* ---- draining ---- */
+
+static void write_notice(struct fanout *f, struct member *m, struct str type, struct buf *json)
+{
+    frame_append_text(m->group->form, type, buf_str(json), &f->scratch);
+    buf_fini(json);
+}
+
+static void write_conflated(struct fanout *f, struct member *m, const struct gsub *s, uint64_t n)
+{
+    struct buf json = {0};
+    struct json_writer w;
+    json_begin(&w, &json);
+    json_object(&w);
+    json_key(&w, "type");
+    json_text(&w, "conflated");
+    json_key(&w, "channel");
+    json_str(&w, s->chan->name);
+    json_key(&w, "n");
+    json_i64(&w, (int64_t)n);
+    json_object_end(&w);
+    write_notice(f, m, STR("conflated"), &json);
+    m->conflated += (uint32_t)n;
+    f->stats.conflated += n;
+}
+
+static void write_gap(struct fanout *f, struct member *m, const struct gsub *s, uint64_t from)
+{
+    struct buf json = {0};
+    struct json_writer w;
+    char cursor[CURSOR_LEN + 1];
+    json_begin(&w, &json);
+    json_object(&w);
+    json_key(&w, "type");
+    json_text(&w, "gap");
+    json_key(&w, "channel");
+    json_str(&w, s->chan->name);
+    json_key(&w, "from");
+    snprintf(cursor, sizeof(cursor), "%s-%llu", f->epoch, (unsigned long long)from);
+    json_text(&w, cursor);
+    json_key(&w, "to");
+    snprintf(cursor, sizeof(cursor), "%s-%llu", f->epoch, (unsigned long long)s->chan->trimmed_seq);
+    json_text(&w, cursor);
+    json_object_end(&w);
+    write_notice(f, m, STR("gap"), &json);
+    m->gaps++;
+    f->stats.gaps++;
+}
+
+/* Notices for what can't be given, and the list of what can. */
+static void find_missed(struct fanout *f, struct member *m, struct frame_list *missed)
+{
+    for (uint32_t i = 0; i < m->group->sub_count; i++) {
+        const struct gsub *s = &m->group->subs[i];
+        struct lag_sub *lag = &m->lag->subs[i];
+        size_t before = missed->count;
+        chan_after(s->chan, lag->seq, missed);
+        uint64_t given = missed->count - before;
+        uint64_t all = s->chan->count - lag->count;
+        uint64_t lost = all > given ? all - given : 0;
+        if (s->chan->class == CHANNEL_EVENT && s->chan->trimmed_seq > lag->seq) {
+            write_gap(f, m, s, lag->seq);
+            lag->seq = s->chan->trimmed_seq;
+        } else if (s->chan->class == CHANNEL_STATE && lost && s->interval_ms == 0) {
+            write_conflated(f, m, s, lost);
+        }
+        lag->count += lost;
+    }
+    frame_list_sort(missed);
+}
+
+static void note_served(struct member *m, const struct frame *frame)
+{
+    for (uint32_t i = 0; i < m->group->sub_count; i++) {
+        if (m->group->subs[i].chan->info == frame->channel) {
+            m->lag->subs[i].seq = frame->seq;
+            m->lag->subs[i].count++;
+        }
+    }
+}
+
+/* One helping of what a stalled member missed, into scratch. */
+static void serve(struct fanout *f, struct member *m)
+{
+    struct frame_list missed = {0};
+    buf_clear(&f->scratch);
+    find_missed(f, m, &missed);
+    for (size_t i = 0; i < missed.count && f->scratch.len < f->opts.drain_bytes; i++) {
+        frame_append(missed.frames[i], m->group->form, str_of(f->epoch), f->deflater, &f->scratch);
+        note_served(m, missed.frames[i]);
+        f->stats.deliveries++;
+    }
+    frame_list_fini(&missed);
+}
+
+static void rejoin(struct fanout *f, struct member *m)
+{
+    struct group *g = m->group;
+    mem_free(m->lag);
+    m->lag = NULL;
+    g->stalled--;
+    f->stats.stalled--;
+    group_add(g, m);
+}
+
+void fanout_drained(struct fanout *f, struct member *m)
+{
+    while (m->state == MEMBER_STALLED && f->opts.ops->pending(m) == 0) {
+        serve(f, m);
+        if (f->scratch.len == 0) {
+            rejoin(f, m);
+            return;
+        }
+        f->stats.bytes += f->scratch.len;
+        f->stats.sends++;
+        f->opts.ops->write(m, buf_str(&f->scratch));
+    }
+}
+
+/* ---- the flush ---- */
+
+/* How many messages lie behind `pos`. */
+static uint64_t messages_behind(const struct group *g, uint64_t pos)
+{
+    uint64_t n = 0;
+    for (size_t i = g->entry_count; i > 0 && g->entries[i - 1].end > pos; i--) {
+        n++;
+    }
+    return n;
+}
+
+/* A member whose bytes need work on the way (TLS): one at a time. */
+static void send_through_owner(struct group *g)
+{
+    struct fanout *f = g->fanout;
+    struct place *p = &g->live[g->next++];
+    struct member *m = p->member;
+    uint64_t pos = p->pos;
+    p->pos = group_end(g);
+    f->stats.deliveries += messages_behind(g, pos);
+    f->stats.bytes += p->pos - pos;
+    f->stats.sends++;
+    f->opts.ops->write(m, str_make(g->bytes.ptr + (pos - g->base), p->pos - pos));
+    if (m->state == MEMBER_LIVE && f->opts.ops->pending(m) > 0) {
+        fanout_stall(f, m);
+    }
+}
+
+struct failure {
+    struct member *member;
+    bool broken;
+};
+
+static void handle_failures(struct group *g, const struct failure *failures, size_t count)
+{
+    struct fanout *f = g->fanout;
+    for (size_t i = 0; i < count; i++) {
+        struct member *m = failures[i].member;
+        if (m->state != MEMBER_LIVE || m->group != g) {
+            continue;
+        }
+        if (failures[i].broken) {
+            become_stalled(g, m, group_end(g));
+            f->opts.ops->broken(m);
+        } else {
+            stall_at(g, m, g->live[m->slot].pos);
+        }
+    }
+}
+
+/* Sends to at most `budget` members, from `next` on. */
+static size_t send_slice(struct group *g, size_t budget)
+{
+    struct fanout *f = g->fanout;
+    struct stream_out *out = f->out;
+    struct failure *failures = NULL;
+    size_t failure_count = 0;
+    size_t n = 0;
+    uint64_t end = group_end(g);
+    uint32_t first = g->next;
+    uint64_t last_pos = UINT64_MAX;
+    uint64_t last_messages = 0;
+
+    while (g->next < g->live_count && n < budget && g->live[g->next].stream) {
+        const struct place *p = &g->live[g->next++];
+        out[n++] = (struct stream_out){.stream = p->stream,
+                                       .bytes = g->bytes.ptr + (p->pos - g->base),
+                                       .len = (uint32_t)(end - p->pos)};
+    }
+    stream_send_many(f->loop, out, n);
+    for (size_t i = 0; i < n; i++) {
+        struct place *p = &g->live[first + i];
+        if (p->pos != last_pos) {
+            last_pos = p->pos;
+            last_messages = messages_behind(g, p->pos);
+        }
+        if (likely(out[i].result == (int32_t)out[i].len)) {
+            p->pos = end;
+            f->stats.deliveries += last_messages;
+            f->stats.bytes += out[i].len;
+            continue;
+        }
+        p->pos += out[i].result > 0 ? (uint64_t)out[i].result : 0;
+        if (!failures) {
+            failures = mem_array(n - i, sizeof(*failures));
+        }
+        failures[failure_count++] =
+            (struct failure){.member = p->member, .broken = out[i].result < 0};
+    }
+    f->stats.sends += n;
+    handle_failures(g, failures, failure_count);
+    mem_free(failures);
+    return n;
+}
+
+static void answer_polls(struct group *g)
+{
+    struct fanout *f = g->fanout;
+    uint32_t count = g->live_count;
+    struct member **members = mem_array(count, sizeof(struct member *));
+    struct buf body = {0};
+    buf_printf(&body, "{\"cursor\":\"%s-%llu\",\"reset\":false,\"messages\":[", f->epoch,
+               (unsigned long long)f->seq);
+    buf_add_str(&body, buf_str(&g->bytes));
+    buf_add_lit(&body, "]}");
+    f->stats.deliveries += (uint64_t)count * g->entry_count;
+    f->stats.sends += count;
+    f->stats.bytes += (uint64_t)count * body.len;
+    for (uint32_t i = 0; i < count; i++) {
+        members[i] = g->live[i].member;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        fanout_leave(f, members[i]); /* the last one frees the group */
+    }
+    f->opts.ops->polled(f->opts.self, members, count, buf_str(&body));
+    buf_fini(&body);
+    mem_free(members);
+}
+
+/* Everyone was reached: again for what came meanwhile, or done. */
+static void finish_pass(struct group *g)
+{
+    if (g->live_count && g->pass_end < group_end(g)) {
+        g->next = 0;
+        g->pass_end = group_end(g);
+    } else {
+        group_empty_log(g);
+    }
+}
+
+bool fanout_flush(void *self)
+{
+    struct fanout *f = self;
+    size_t budget = f->opts.slice;
+    while (budget > 0 && !list_empty(&f->dirty)) {
+        struct group *g = containerof(f->dirty.next, struct group, dirty);
+        if (g->form == FORM_POLL) {
+            list_remove(&g->dirty);
+            answer_polls(g);
+            continue;
+        }
+        if (g->next >= g->live_count) {
+            finish_pass(g);
+            continue;
+        }
+        if (g->live[g->next].pos == group_end(g)) {
+            g->next++; /* joined after the message */
+            continue;
+        }
+        if (g->live[g->next].stream) {
+            budget -= send_slice(g, budget);
+        } else {
+            send_through_owner(g);
+            budget--;
+        }
+    }
+    return !list_empty(&f->dirty);
+}

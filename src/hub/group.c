@@ -1,0 +1,271 @@
+/* Groups: the interned sets of subscriptions, their dense arrays and their logs.
+ * SPDX-License-Identifier: MIT */
+#include "base/alloc.h"
+#include "hub/fanout_in.h"
+
+#include <assert.h>
+
+/* A log that nobody has emptied for that many bytes: whoever is behind counts as stalled. */
+enum { LOG_MAX = 1 << 20, LOG_KEEP = 64 << 10 };
+
+static int by_channel(const void *a, const void *b)
+{
+    uint32_t ia = ((const struct group_want *)a)->chan->index;
+    uint32_t ib = ((const struct group_want *)b)->chan->index;
+    return ia < ib ? -1 : ia > ib;
+}
+
+static void make_key(enum frame_form form, const struct group_want *wants, size_t count,
+                     struct buf *out)
+{
+    buf_add_char(out, (char)form);
+    for (size_t i = 0; i < count; i++) {
+        buf_add(out, &wants[i].chan->index, sizeof(uint32_t));
+        buf_add(out, &wants[i].interval_ms, sizeof(uint32_t));
+    }
+}
+
+static void link_sub(struct group *g, uint32_t sub)
+{
+    struct chan *c = g->subs[sub].chan;
+    if (c->group_count == c->group_cap) {
+        c->group_cap = c->group_cap ? c->group_cap * 2 : 4;
+        c->groups = mem_resize(c->groups, c->group_cap * sizeof(*c->groups));
+    }
+    g->subs[sub].chan_slot = (uint32_t)c->group_count;
+    c->groups[c->group_count++] = (struct chan_group){.group = g, .sub = sub};
+}
+
+static void unlink_sub(struct gsub *s)
+{
+    struct chan *c = s->chan;
+    struct chan_group moved = c->groups[--c->group_count];
+    c->groups[s->chan_slot] = moved;
+    moved.group->subs[moved.sub].chan_slot = s->chan_slot;
+}
+
+struct group *group_intern(struct fanout *f, enum frame_form form, struct group_want *wants,
+                           size_t count)
+{
+    struct buf key = {0};
+    qsort(wants, count, sizeof(*wants), by_channel);
+    make_key(form, wants, count, &key);
+    struct group *g = map_get(&f->groups, buf_str(&key));
+    if (g) {
+        buf_fini(&key);
+        return g;
+    }
+    g = mem_zero(sizeof(*g) + count * sizeof(struct gsub));
+    g->fanout = f;
+    g->form = form;
+    g->sub_count = count;
+    list_init(&g->dirty);
+    for (uint32_t i = 0; i < count; i++) {
+        g->subs[i] = (struct gsub){.chan = wants[i].chan, .interval_ms = wants[i].interval_ms};
+        link_sub(g, i);
+    }
+    g->key = str_make(mem_copy_text(key.ptr, key.len), key.len);
+    buf_fini(&key);
+    enum err e = map_put(&f->groups, g->key, g);
+    assert(e == OK); /* the map has no ceiling: groups are bounded by members */
+    (void)e;
+    return g;
+}
+
+static void drop_held(struct gsub *s)
+{
+    for (size_t i = 0; i < s->held_count; i++) {
+        frame_unref(s->held[i]);
+    }
+    mem_free(s->held);
+    s->held = NULL;
+    s->held_count = 0;
+}
+
+void group_release(struct group *g)
+{
+    struct fanout *f = g->fanout;
+    if (g->live_count || g->stalled) {
+        return;
+    }
+    timer_stop(f->loop, &g->timer);
+    list_remove(&g->dirty);
+    for (size_t i = 0; i < g->sub_count; i++) {
+        unlink_sub(&g->subs[i]);
+        drop_held(&g->subs[i]);
+    }
+    map_remove(&f->groups, g->key);
+    mem_free((char *)(uintptr_t)g->key.ptr);
+    mem_free(g->live);
+    mem_free(g->entries);
+    f->stats.log_bytes -= g->bytes.len;
+    buf_fini(&g->bytes);
+    mem_free(g);
+}
+
+/* ---- members ---- */
+
+uint64_t group_end(const struct group *g)
+{
+    return g->base + g->bytes.len;
+}
+
+void group_add(struct group *g, struct member *m)
+{
+    if (g->live_count == g->live_cap) {
+        /* Growing by an eighth: the array is most of what a subscription costs. */
+        g->live_cap = g->live_cap + (g->live_cap >> 3) + 1;
+        g->live = mem_resize(g->live, g->live_cap * sizeof(*g->live));
+    }
+    m->group = g;
+    m->state = MEMBER_LIVE;
+    m->slot = g->live_count;
+    g->live[g->live_count++] =
+        (struct place){.member = m, .stream = m->stream, .pos = group_end(g)};
+}
+
+static void move_place(struct group *g, uint32_t from, uint32_t to)
+{
+    if (from != to) {
+        g->live[to] = g->live[from];
+        g->live[to].member->slot = to;
+    }
+}
+
+/* The part below `next` was served in this pass and must stay a prefix: the hole is filled from its
+ * end, and that hole from the end of the array. */
+void group_remove_live(struct group *g, struct member *m)
+{
+    uint32_t hole = m->slot;
+    assert(m->state == MEMBER_LIVE && g->live[hole].member == m);
+    if (hole < g->next) {
+        move_place(g, g->next - 1, hole);
+        hole = --g->next;
+    }
+    move_place(g, --g->live_count, hole);
+    m->state = MEMBER_NONE;
+    if (g->live_count == 0) {
+        group_empty_log(g);
+    }
+}
+
+/* ---- the log ---- */
+
+void group_empty_log(struct group *g)
+{
+    g->fanout->stats.log_bytes -= g->bytes.len;
+    g->base = group_end(g);
+    g->next = 0;
+    g->entry_count = 0;
+    if (g->bytes.cap > LOG_KEEP || g->live_count < 64) {
+        buf_fini(&g->bytes); /* many small groups must not each keep a buffer */
+    } else {
+        buf_clear(&g->bytes);
+    }
+    if (g->live_count < 64) {
+        mem_free(g->entries);
+        g->entries = NULL;
+        g->entry_cap = 0;
+    }
+    list_remove(&g->dirty);
+}
+
+static void stall_all_behind(struct group *g)
+{
+    for (uint32_t i = g->live_count; i > 0; i--) {
+        struct place p = g->live[i - 1];
+        if (p.pos < group_end(g)) {
+            stall_at(g, p.member, p.pos);
+        }
+    }
+}
+
+static void append(struct group *g, uint32_t sub, struct frame *frame)
+{
+    struct fanout *f = g->fanout;
+    if (g->live_count == 0) {
+        return; /* the stalled ones take it from the channel when they drain */
+    }
+    if (g->bytes.len > LOG_MAX && g->form != FORM_POLL) {
+        stall_all_behind(g);
+        if (g->live_count == 0) {
+            return;
+        }
+    }
+    size_t before = g->bytes.len;
+    frame_append(frame, g->form, str_of(f->epoch), f->deflater, &g->bytes);
+    f->stats.log_bytes += g->bytes.len - before;
+    if (g->entry_count == g->entry_cap) {
+        g->entry_cap = g->entry_cap ? g->entry_cap * 2 : 4;
+        g->entries = mem_resize(g->entries, g->entry_cap * sizeof(*g->entries));
+    }
+    g->entries[g->entry_count++] =
+        (struct log_entry){.seq = frame->seq, .end = group_end(g), .sub = sub};
+    if (!list_linked(&g->dirty)) {
+        g->next = 0;
+        g->pass_end = group_end(g);
+        list_push(&f->dirty, &g->dirty);
+    }
+    if (g->next == 0) {
+        g->pass_end = group_end(g);
+    }
+}
+
+/* ---- rate limits: the newest of each key waits until its subscription is due ---- */
+
+static void hold(struct gsub *s, struct frame *frame)
+{
+    for (size_t i = 0; i < s->held_count; i++) {
+        if (s->held[i]->key == frame->key) {
+            frame_unref(s->held[i]);
+            s->held[i] = frame_ref(frame);
+            return;
+        }
+    }
+    s->held = mem_resize(s->held, (s->held_count + 1) * sizeof(*s->held));
+    s->held[s->held_count++] = frame_ref(frame);
+}
+
+static void release_due(void *self)
+{
+    struct group *g = self;
+    uint64_t now = loop_now_ms(g->fanout->loop);
+    uint64_t next = UINT64_MAX;
+    for (uint32_t i = 0; i < g->sub_count; i++) {
+        struct gsub *s = &g->subs[i];
+        if (s->held_count == 0) {
+            continue;
+        }
+        if (s->next_due_ms > now) {
+            next = min_u64(next, s->next_due_ms);
+            continue;
+        }
+        for (size_t k = 0; k < s->held_count; k++) {
+            append(g, i, s->held[k]);
+        }
+        drop_held(s);
+        s->next_due_ms = now + s->interval_ms;
+    }
+    if (next != UINT64_MAX) {
+        timer_start(g->fanout->loop, &g->timer, next, release_due, g);
+    }
+}
+
+void group_publish(struct group *g, uint32_t sub, struct frame *frame)
+{
+    struct gsub *s = &g->subs[sub];
+    if (s->interval_ms == 0 || s->chan->class == CHANNEL_EVENT) {
+        append(g, sub, frame);
+        return;
+    }
+    uint64_t now = loop_now_ms(g->fanout->loop);
+    if (s->next_due_ms <= now && s->held_count == 0) {
+        s->next_due_ms = now + s->interval_ms;
+        append(g, sub, frame);
+        return;
+    }
+    hold(s, frame);
+    if (!timer_active(&g->timer) || g->timer.at_ms > s->next_due_ms) {
+        timer_start(g->fanout->loop, &g->timer, s->next_due_ms, release_due, g);
+    }
+}

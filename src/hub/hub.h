@@ -1,0 +1,54 @@
+/* hub: the main thread's side of the fan-out: which channels there are, and the one count of
+ * messages.
+ *
+ * Publishing gives a message its place in that count (seq) and hands it, as one shared frame, to
+ * every shard's fanout; all shards see the same messages in the same order. What was published in
+ * one turn of the main loop travels as one letter.
+ *
+ * A cursor is "<epoch>-<seq>". The epoch changes when history starts anew or the mode of the data
+ * changes, so that a cursor never means two things. Main thread only.
+ * SPDX-License-Identifier: MIT */
+#ifndef HUB_HUB_H
+#define HUB_HUB_H
+#include "base/loop.h"
+#include "base/mailbox.h"
+#include "hub/fanout.h"
+#include "hub/frame.h"
+
+struct hub;
+
+struct hub_opts {
+    struct loop *loop;
+    size_t max_channels;  /* 0: 10,000 */
+    size_t history_count; /* per event channel; 0: 10,000 messages */
+    size_t history_bytes; /* 0: 4 MiB */
+    uint64_t history_ms;  /* 0: 10 min */
+};
+
+struct hub *hub_new(const struct hub_opts *opts);
+void hub_free(struct hub *h);
+/* Adds a shard: its fanout, reached through its mailbox. Before anything is published. */
+void hub_add_shard(struct hub *h, struct fanout *f, struct mailbox *mail);
+
+/* The channel of that name, made when it is new. ERR_LIMIT: too many channels. */
+enum err hub_channel(struct hub *h, struct str name, struct str type, enum channel_class class,
+                     const struct channel_info **out) MUST_CHECK;
+/* NULL when there is none. */
+const struct channel_info *hub_find(const struct hub *h, struct str name);
+
+/* The seq that the next message will have, and cursors as text. */
+uint64_t hub_next_seq(const struct hub *h);
+void hub_cursor(const struct hub *h, uint64_t seq, char out[CURSOR_LEN + 1]);
+/* Publishes; the payload carries the cursor of hub_next_seq(), taken just before. */
+void hub_publish(struct hub *h, const struct channel_info *channel, uint32_t key,
+                 struct str payload);
+/* Starts a new epoch: history and last values of all shards are forgotten. */
+void hub_new_epoch(struct hub *h);
+/* Called for each published message, for the publish log. */
+typedef void (*hub_tap_fn)(void *self, const struct frame *f, struct str cursor);
+void hub_tap(struct hub *h, hub_tap_fn fn, void *self);
+/* Hands over what was published so far in this turn. The loop does it by itself. */
+void hub_flush(struct hub *h);
+uint64_t hub_dropped(const struct hub *h);
+
+#endif
