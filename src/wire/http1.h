@@ -83,7 +83,7 @@ bool http_has_token(struct str list, struct str token);
 struct http_chunked {
     uint8_t phase;
     uint64_t remaining;
-    uint32_t line_len; /* bytes of the current size or trailer line, bounded */
+    uint32_t line_len; /* bytes of the current size line, or of all trailers, bounded */
     uint64_t total;
 };
 /* Takes a piece of body out of (*bytes, *len): OK with an empty *piece means more input is needed;

@@ -42,7 +42,7 @@ struct ws_decoder {
     uint64_t max_message;     /* payload bytes of one message as on the wire; 0: no limit */
     /* private */
     uint8_t phase, header_len, header_need, opcode, message_opcode, utf8_state;
-    bool fin, masked, message_deflated, frame_open;
+    bool fin, masked, message_deflated;
     uint8_t header[14];
     uint8_t control_len;
     uint8_t mask[4];
