@@ -15,10 +15,14 @@ struct json_writer {
     bool after_key;
 };
 
+/* jansson exports functions of the same three names and calls them itself; without a link name of
+ * their own ours would be called in their place. */
+#define JSON_LINK_NAME(name) __asm__("coincast_" name)
+
 void json_begin(struct json_writer *w, struct buf *out);
-void json_object(struct json_writer *w);
+void json_object(struct json_writer *w) JSON_LINK_NAME("json_object");
 void json_object_end(struct json_writer *w);
-void json_array(struct json_writer *w);
+void json_array(struct json_writer *w) JSON_LINK_NAME("json_array");
 void json_array_end(struct json_writer *w);
 void json_key(struct json_writer *w, const char *key);
 void json_str(struct json_writer *w, struct str s);
@@ -29,7 +33,7 @@ void json_i64(struct json_writer *w, int64_t value);
 void json_double(struct json_writer *w, double value);
 /* Rounded to `decimals` (0..15), trailing zeros dropped; null when not finite. */
 void json_decimal(struct json_writer *w, double value, int decimals);
-void json_null(struct json_writer *w);
+void json_null(struct json_writer *w) JSON_LINK_NAME("json_null");
 /* RFC 3339 with milliseconds. */
 void json_time(struct json_writer *w, int64_t unix_ms);
 /* Text that is JSON already. */
@@ -44,7 +48,8 @@ void json_add_double(struct buf *out, double value);
 struct json; /* a value; members are borrowed from the root */
 
 /* Parses a whole document (duplicate keys refused, depth and size bounded by jansson's own and
- * `text.len`). On ERR_SYNTAX `error` (may be NULL, 160 bytes) says where and what. Free the root. */
+ * `text.len`). On ERR_SYNTAX `error` (may be NULL, 160 bytes) says where and what. Free the root.
+ */
 #define JSON_ERROR_LEN 160
 enum err json_parse(struct str text, struct json **root, char error[JSON_ERROR_LEN]) MUST_CHECK;
 void json_free(struct json *root);

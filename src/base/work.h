@@ -22,7 +22,8 @@ struct work_pool *work_pool_new(unsigned threads);
 /* Waits for jobs under way; jobs not begun are run too, so an accepted write is never lost. */
 void work_pool_free(struct work_pool *p);
 struct work_queue *work_queue_new(struct work_pool *p, struct loop *completions);
-/* Only when no job is under way (see work_queue_idle). */
+/* Only when no job is under way (see work_queue_idle); a job is until its `done` has returned. May
+ * come after work_pool_free(). */
 void work_queue_free(struct work_queue *q);
 bool work_queue_idle(const struct work_queue *q);
 /* Loop thread only. */
