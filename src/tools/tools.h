@@ -1,0 +1,10 @@
+/* tools: the subcommands beside the server. Each takes the words behind its own name (`argv[0]` is
+ * the first of them) and gives the exit code; 2 is wrong usage, said in one line on standard error.
+ * SPDX-License-Identifier: MIT */
+#ifndef TOOLS_TOOLS_H
+#define TOOLS_TOOLS_H
+
+/* `coincast load`: many WebSocket clients and a publisher, with counts and latencies. */
+int tool_load(int argc, char **argv);
+
+#endif
