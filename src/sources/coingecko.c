@@ -20,6 +20,7 @@ const struct endpoint coingecko_price = {
     .name = "simple/price",
     .path = "/simple/price?ids=bitcoin&vs_currencies=usd&include_24hr_change=true"
             "&include_last_updated_at=true",
+    .instrument = "bitcoin",
     .method = "simple_price bitcoin",
     .fields = FIELD_BIT(FIELD_BTC_PRICE) | FIELD_BIT(FIELD_BTC_CHANGE_24H),
     .apart_ms = 60000,

@@ -70,13 +70,14 @@ typedef enum err (*parse_fn)(struct str body, struct reading *out, struct buf *w
 
 struct endpoint {
     enum provider_id provider;
-    const char *name;   /* "global" */
-    const char *path;   /* behind the base URL; "{secret}": the secret, percent-encoded */
-    const char *method; /* of the summary's source: "ticker_24h BTCUSDT" */
-    uint32_t fields;    /* FIELD_BIT of what an answer gives */
-    uint32_t apart_ms;  /* never asked again sooner than this */
-    uint32_t max_bytes; /* of an answer, inflated */
-    bool daily;         /* gives daily candles, from which RSI-14 is computed */
+    const char *name;       /* "global" */
+    const char *path;       /* behind the base URL; "{secret}": the secret, percent-encoded */
+    const char *instrument; /* the provider's name of what is asked; NULL: none */
+    const char *method;     /* of the summary's source: "ticker_24h BTCUSDT" */
+    uint32_t fields;        /* FIELD_BIT of what an answer gives */
+    uint32_t apart_ms;      /* never asked again sooner than this */
+    uint32_t max_bytes;     /* of an answer, inflated */
+    bool daily;             /* gives daily candles, from which RSI-14 is computed */
     parse_fn parse;
 };
 

@@ -18,6 +18,7 @@ const struct endpoint taapi_rsi = {
     .provider = PROVIDER_TAAPI,
     .name = "rsi",
     .path = "/rsi?secret={secret}&exchange=binance&symbol=BTC/USDT&interval=1d",
+    .instrument = "BTC/USDT",
     .method = "rsi 1d BTC/USDT",
     .fields = FIELD_BIT(FIELD_RSI_14),
     .max_bytes = 64 << 10,

@@ -1,0 +1,532 @@
+/* sources: one request's way:
+ *
+ *   scheduler asks -> counted (durably where it is scarce) -> fetch -> recorded -> mode looked at
+ *     -> judged by status and body -> offered as values -> host and scheduler told how it went
+ *
+ * SPDX-License-Identifier: MIT */
+#include "sources/sources.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "sources/count.h"
+#include "sources/judge.h"
+
+#include <assert.h>
+
+/* Counts are read within milliseconds; a disk that hangs must not keep the sources from starting.
+ */
+#define LOAD_PATIENCE_MS 2000
+
+struct flight {
+    struct sources *sources;
+    enum endpoint_id id;
+    bool counting; /* its count is on the way to the disk */
+    struct fetch_job *job;
+    enum market_mode counted_as;
+    struct saved_reading saved; /* for 304 */
+};
+
+/* What a budget calls back with. */
+struct host_self {
+    struct sources *sources;
+    enum provider_id id;
+};
+
+struct sources {
+    struct sources_opts opts;
+    struct scheduler *scheduler;
+    struct host hosts[PROVIDER_COUNT];
+    struct host_self selves[PROVIDER_COUNT];
+    struct flight flights[ENDPOINT_COUNT];
+    struct budget_store store;
+    struct buf base_urls[PROVIDER_COUNT];
+    struct buf secrets[PROVIDER_COUNT];
+    struct reading *reading;
+    struct timer timer;
+    struct defer turn;
+    enum market_mode mode;
+    unsigned loading; /* hosts whose counts are not read yet */
+    bool started, stopped, answered;
+    uint64_t chance;
+};
+
+static uint64_t now(const struct sources *s)
+{
+    return loop_now_ms(s->opts.loop);
+}
+
+static int64_t wall(const struct sources *s)
+{
+    return loop_wall_ms(s->opts.loop);
+}
+
+static struct host *host_of(struct sources *s, enum endpoint_id id)
+{
+    return &s->hosts[endpoint_row(id)->provider];
+}
+
+/* ---- the plan's turn ---- */
+
+static void on_turn(void *self)
+{
+    struct sources *s = self;
+    if (s->stopped || !s->started || s->loading > 0) {
+        return;
+    }
+    scheduler_run(s->scheduler, now(s));
+    if (s->stopped) {
+        return; /* a `done` stopped us */
+    }
+    uint64_t next_ms = scheduler_next_ms(s->scheduler);
+    if (next_ms != UINT64_MAX) {
+        timer_start(s->opts.loop, &s->timer, next_ms, on_turn, s);
+    }
+}
+
+static void plan(struct sources *s)
+{
+    if (!s->stopped) {
+        loop_defer(s->opts.loop, &s->turn, on_turn, s);
+    }
+}
+
+static void on_patience_end(void *self)
+{
+    struct sources *s = self;
+    if (s->loading > 0) {
+        log_warn("sources", "counts of earlier requests are not read yet", "hosts=%u", s->loading);
+        s->loading = 0;
+    }
+    on_turn(s);
+}
+
+static void on_loaded(void *self)
+{
+    struct host_self *h = self;
+    struct sources *s = h->sources;
+    s->loading -= s->loading > 0 ? 1 : 0;
+    if (s->loading == 0) {
+        plan(s);
+    }
+}
+
+/* ---- what the scheduler asks of us ---- */
+
+static uint64_t wait_ms(void *self, enum endpoint_id id, const char **why)
+{
+    struct sources *s = self;
+    return host_wait_ms(host_of(s, id), now(s), wall(s), why);
+}
+
+static bool usable(void *self, enum endpoint_id id)
+{
+    struct sources *s = self;
+    return host_of(s, id)->usable;
+}
+
+static void failed(void *self, enum summary_field field, const char *why)
+{
+    struct sources *s = self;
+    s->opts.failed(s->opts.self, field, why);
+}
+
+/* ---- a flight ---- */
+
+static void set_mode(struct sources *s, enum market_mode mode)
+{
+    log_warn("sources", "upstream is not the real one: its mode is used for all data",
+             "mode=%s was=%s", market_mode_text(mode), market_mode_text(s->mode));
+    s->mode = mode;
+    for (int p = 0; p < PROVIDER_COUNT; p++) {
+        budget_set_mode(s->hosts[p].budget, market_mode_text(mode), now(s), wall(s));
+    }
+    for (int i = 0; i < ENDPOINT_COUNT; i++) {
+        saved_clear(&s->flights[i].saved);
+    }
+    /* Values of the old mode are forgotten above, so all of them are wanted anew. */
+    scheduler_restart(s->scheduler, now(s));
+    if (s->opts.mode_changed) {
+        s->opts.mode_changed(s->opts.self, mode);
+    }
+}
+
+/* The header decides for all, whatever the server was told; never back towards live. */
+static void look_at_mode(struct sources *s, struct flight *f, const struct fetch_answer *a)
+{
+    enum market_mode said = MODE_LIVE;
+    if (str_eq_nocase(a->upstream, STR("simulated"))) {
+        said = MODE_DEMO;
+    } else if (str_eq_nocase(a->upstream, STR("recorded"))) {
+        said = MODE_REPLAY;
+    }
+    if (said > s->mode) {
+        set_mode(s, said);
+    }
+    if (said != MODE_LIVE && f->counted_as == MODE_LIVE) {
+        budget_give_back(host_of(s, f->id)->budget, market_mode_text(MODE_LIVE), wall(s));
+    }
+}
+
+static void add_header(struct record *r, const char *name, struct str value)
+{
+    if (value.len > 0) {
+        r->headers[r->header_count].name = str_of(name);
+        r->headers[r->header_count++].value = value;
+    }
+}
+
+static void record(struct sources *s, enum endpoint_id id, const struct fetch_answer *a)
+{
+    struct buf url = {0}, masked = {0};
+    if (!s->opts.recorder || a->err != OK) {
+        return;
+    }
+    const struct endpoint *row = endpoint_row(id);
+    endpoint_url(row, buf_str(&s->base_urls[row->provider]), buf_str(&s->secrets[row->provider]),
+                 &url);
+    fetch_mask_url(&masked, buf_str(&url));
+    struct record r = {
+        .time_ns = clock_wall_us(loop_clock(s->opts.loop)) * 1000,
+        .source = str_of(provider_row(row->provider)->name),
+        .kind = RECORD_HTTP,
+        .url = buf_str(&masked),
+        .status = a->status,
+        .body = a->body,
+    };
+    add_header(&r, "etag", a->etag);
+    add_header(&r, "retry-after", a->retry_after);
+    add_header(&r, "x-coincast-upstream", a->upstream);
+    add_header(&r, "date", a->date);
+    add_header(&r, "content-type", a->content_type);
+    recorder_add(s->opts.recorder, &r);
+    buf_fini(&url);
+    buf_fini(&masked);
+}
+
+/* Offers what the round still lacks; gives the fields that were taken. `closes` of a computed RSI.
+ */
+static uint32_t offer(struct sources *s, enum endpoint_id id, const struct reading *r, int closes,
+                      struct buf *why)
+{
+    const struct endpoint *row = endpoint_row(id);
+    const struct provider *provider = provider_row(row->provider);
+    uint32_t wanted = scheduler_missing(s->scheduler, id) & row->fields & r->fields, taken = 0;
+    for (int f = 0; f < FIELD_COUNT; f++) {
+        if (!(wanted & FIELD_BIT(f))) {
+            continue;
+        }
+        struct summary_report report = {
+            .field = (enum summary_field)f,
+            .value = r->value[f],
+            .as_of_ms = r->as_of_ms ? r->as_of_ms : wall(s),
+            .provider = provider->name,
+            .method = row->method,
+            .closes = closes,
+        };
+        if (s->opts.value(s->opts.self, &report) == OK) {
+            taken |= FIELD_BIT(f);
+        } else {
+            buf_printf(why, "%s%s's %s is implausible", why->len ? "; " : "", provider->title,
+                       summary_field_name((enum summary_field)f));
+            count_rejected(row->provider);
+        }
+    }
+    return taken;
+}
+
+/* Daily candles become an RSI; the next one is due when the day under way has closed. */
+static enum err compute(struct sources *s, enum endpoint_id id, struct reading *r, int *closes,
+                        struct buf *why)
+{
+    double value = 0;
+    size_t count = daily_closed_run(r->candles, r->candle_count, wall(s));
+    r->candle_count = count;
+    enum err e = daily_rsi14(r->candles, count, &value, why);
+    if (e != OK) {
+        return e;
+    }
+    const struct endpoint *row = endpoint_row(id);
+    int64_t next_close_ms = daily_next_close_ms(wall(s));
+    bool late = r->candles[count - 1].open_ms + DAILY_MS < next_close_ms - DAILY_MS;
+    reading_put(r, FIELD_RSI_14, value);
+    r->as_of_ms = r->candles[count - 1].open_ms + DAILY_MS;
+    *closes = (int)count;
+    if (!s->hosts[PROVIDER_TAAPI].usable) {
+        r->next_in_ms = late ? 5 * 60000 : next_close_ms - wall(s) + 60000;
+    }
+    if (s->opts.daily) {
+        s->opts.daily(s->opts.self, provider_row(row->provider)->name, row->instrument, r->candles,
+                      count);
+    }
+    return OK;
+}
+
+/* The answer was judged well: gives what was taken of it. */
+static uint32_t use(struct sources *s, struct flight *f, struct reading *r, struct buf *why)
+{
+    const struct endpoint *row = endpoint_row(f->id);
+    struct host *h = host_of(s, f->id);
+    int closes = 0;
+    if (row->daily && compute(s, f->id, r, &closes, why) != OK) {
+        host_rejected(h, buf_text(why), wall(s));
+        return 0;
+    }
+    uint32_t taken = offer(s, f->id, r, closes, why);
+    if (why->len > 0) {
+        host_rejected(h, buf_text(why), wall(s));
+    } else {
+        host_succeeded(h, wall(s));
+    }
+    s->answered |= taken != 0;
+    return taken;
+}
+
+static void on_answer(void *self, const struct fetch_answer *a)
+{
+    struct flight *f = self;
+    struct sources *s = f->sources;
+    const struct endpoint *row = endpoint_row(f->id);
+    struct host *h = host_of(s, f->id);
+    struct buf why = {.max = 512};
+    uint32_t got = 0;
+    f->job = NULL;
+    record(s, f->id, a);
+    if (a->err == OK) {
+        look_at_mode(s, f, a);
+    }
+    struct reading *r = s->reading;
+    enum err e = judge_answer(row, a, &f->saved, r, &why);
+    count_fetch(row->provider, e == OK, a->took_us);
+    if (e == OK) {
+        got = use(s, f, r, &why);
+    } else {
+        uint64_t retry_ms = fetch_retry_after_ms(a->retry_after, wall(s));
+        s->chance = s->chance * 6364136223846793005u + 1442695040888963407u;
+        host_failed(h, e, buf_text(&why), a->err == OK ? retry_ms : 0, (uint32_t)(s->chance >> 33),
+                    now(s), wall(s));
+        log_info(h->row->name, "fetch failed", "endpoint=%s status=%d error=%s", row->name,
+                 a->status, log_quote(buf_str(&why)));
+    }
+    count_host(row->provider, h->breaker.failures, h->breaker.state != BREAKER_CLOSED);
+    scheduler_answered(s->scheduler, f->id, got, r->next_in_ms, buf_text(&why), now(s));
+    buf_fini(&why);
+    plan(s);
+}
+
+static void launch(struct flight *f)
+{
+    struct sources *s = f->sources;
+    const struct endpoint *row = endpoint_row(f->id);
+    const struct provider *provider = provider_row(row->provider);
+    struct str secret = buf_str(&s->secrets[row->provider]);
+    struct buf url = {0}, header = {0};
+    endpoint_url(row, buf_str(&s->base_urls[row->provider]), secret, &url);
+    if (provider->key_header && secret.len > 0) {
+        buf_printf(&header, "%s: %.*s", provider->key_header, STR_ARG(secret));
+    }
+    struct fetch_request request = {
+        .url = buf_str(&url),
+        .etag = saved_etag(&f->saved),
+        .header = buf_str(&header),
+        .max_bytes = row->max_bytes,
+    };
+    assert(!f->job);
+    f->job = s->opts.fetch->ops->start(s->opts.fetch, &request, on_answer, f);
+    buf_fini(&url);
+    buf_fini(&header);
+}
+
+/* The count is on the disk: now the request may go out. */
+static void on_counted(void *self, uint32_t ticket, enum err e)
+{
+    struct host_self *h = self;
+    struct sources *s = h->sources;
+    struct flight *f = &s->flights[ticket - 1];
+    if (e != OK) {
+        log_warn("sources", "a request's count could not be kept on disk", "provider=%s error=%s",
+                 provider_row(h->id)->name, log_quote(str_of(err_text(e))));
+    }
+    assert(f->counting);
+    f->counting = false;
+    if (!s->stopped) {
+        launch(f);
+    }
+}
+
+static void ask(void *self, enum endpoint_id id)
+{
+    struct sources *s = self;
+    struct flight *f = &s->flights[id];
+    assert(!f->job && !f->counting);
+    f->counted_as = s->mode;
+    f->counting = !host_begin(host_of(s, id), (uint32_t)id + 1, now(s), wall(s));
+    if (!f->counting) {
+        launch(f);
+    }
+}
+
+/* ---- building up and taking down ---- */
+
+static void store_add(void *self, struct str name, int64_t delta, budget_done_fn done, void *arg)
+{
+    db_counter_add(self, name, delta, done, arg);
+}
+
+static void store_get(void *self, struct str name, budget_done_fn done, void *arg)
+{
+    db_counter_get(self, name, done, arg);
+}
+
+static void store_text_put(void *self, struct str key, struct str value, budget_done_fn done,
+                           void *arg)
+{
+    db_value_put(self, key, value, done, arg);
+}
+
+static void store_text_get(void *self, struct str key, budget_text_fn done, void *arg)
+{
+    db_value_get(self, key, done, arg);
+}
+
+static uint64_t month_limit(int64_t setting, uint64_t fallback)
+{
+    return setting < 0 ? 0 : setting > 0 ? (uint64_t)setting : fallback;
+}
+
+static void init_host(struct sources *s, enum provider_id id)
+{
+    const struct provider *row = provider_row(id);
+    const struct sources_opts *o = &s->opts;
+    bool durable = row->durable && o->db;
+    struct budget_opts budget = {
+        .name = row->name,
+        .per_minute = o->per_minute[id] ? o->per_minute[id] : row->per_minute,
+        .per_month = month_limit(o->per_month[id], row->per_month),
+        .store = durable ? &s->store : NULL,
+        .taken = on_counted,
+        .loaded = on_loaded,
+        .self = &s->selves[id],
+    };
+    budget.per_minute =
+        budget.per_minute < BUDGET_MAX_PER_MINUTE ? budget.per_minute : BUDGET_MAX_PER_MINUTE;
+    struct str base = str_of(o->base_url[id] ? o->base_url[id] : row->base_url);
+    while (str_ends(base, STR("/"))) {
+        base.len--;
+    }
+    buf_add_str(&s->base_urls[id], base);
+    buf_add_str(&s->secrets[id], str_of(o->secret[id] ? o->secret[id] : ""));
+    log_add_secret(buf_str(&s->secrets[id]));
+    s->selves[id] = (struct host_self){s, id};
+    s->loading += durable ? 1 : 0;
+    host_init(&s->hosts[id], id, budget_new(&budget, market_mode_text(s->mode), now(s), wall(s)),
+              !row->wants_secret || s->secrets[id].len > 0, now(s), wall(s));
+}
+
+struct sources *sources_new(const struct sources_opts *opts)
+{
+    assert(opts->loop && opts->fetch && opts->value && opts->failed);
+    struct sources *s = mem_zero(sizeof(*s));
+    s->opts = *opts;
+    s->mode = opts->mode;
+    s->chance = opts->seed + 1;
+    s->reading = mem_zero(sizeof(*s->reading));
+    s->store =
+        (struct budget_store){opts->db, store_add, store_get, store_text_put, store_text_get};
+    for (int p = 0; p < PROVIDER_COUNT; p++) {
+        init_host(s, (enum provider_id)p);
+    }
+    for (int i = 0; i < ENDPOINT_COUNT; i++) {
+        s->flights[i].sources = s;
+        s->flights[i].id = (enum endpoint_id)i;
+    }
+    struct scheduler_opts plan_opts = {
+        .profile = opts->profile,
+        .seed = opts->seed,
+        .price_ttl_ms = opts->price_ttl_ms,
+        .summary_ttl_ms = opts->summary_ttl_ms,
+        .wait_ms = wait_ms,
+        .usable = usable,
+        .ask = ask,
+        .failed = failed,
+        .self = s,
+    };
+    s->scheduler = scheduler_new(&plan_opts, now(s));
+    return s;
+}
+
+void sources_start(struct sources *s)
+{
+    s->started = true;
+    plan(s);
+    if (s->loading > 0) {
+        timer_start(s->opts.loop, &s->timer, now(s) + LOAD_PATIENCE_MS, on_patience_end, s);
+    }
+}
+
+void sources_stop(struct sources *s)
+{
+    s->stopped = true;
+    timer_stop(s->opts.loop, &s->timer);
+    loop_undefer(&s->turn);
+    for (int i = 0; i < ENDPOINT_COUNT; i++) {
+        if (s->flights[i].job) {
+            s->opts.fetch->ops->cancel(s->opts.fetch, s->flights[i].job);
+            s->flights[i].job = NULL;
+        }
+    }
+}
+
+void sources_free(struct sources *s)
+{
+    if (!s) {
+        return;
+    }
+    sources_stop(s);
+    scheduler_free(s->scheduler);
+    for (int p = 0; p < PROVIDER_COUNT; p++) {
+        host_fini(&s->hosts[p]);
+        buf_fini(&s->base_urls[p]);
+        buf_fini(&s->secrets[p]);
+    }
+    for (int i = 0; i < ENDPOINT_COUNT; i++) {
+        saved_clear(&s->flights[i].saved);
+    }
+    mem_free(s->reading);
+    mem_free(s);
+}
+
+void sources_refresh(struct sources *s, refresh_done_fn done, void *self)
+{
+    scheduler_refresh(s->scheduler, done, self, now(s));
+    plan(s);
+}
+
+void sources_note_demand(struct sources *s)
+{
+    scheduler_read(s->scheduler, now(s));
+    plan(s);
+}
+
+void sources_note_feed_price(struct sources *s)
+{
+    scheduler_price_came(s->scheduler, now(s));
+}
+
+enum market_mode sources_mode(const struct sources *s)
+{
+    return s->mode;
+}
+
+void sources_health_each(struct sources *s, sources_health_fn fn, void *self)
+{
+    for (int p = 0; p < PROVIDER_COUNT; p++) {
+        struct host_health health;
+        host_health(&s->hosts[p], now(s), wall(s), &health);
+        fn(self, &health);
+    }
+}
+
+bool sources_answered(const struct sources *s)
+{
+    return s->answered;
+}
