@@ -138,7 +138,7 @@ function drawMode() {
   const mode = client.summary ? (client.summary.mode ?? 'live') : 'waiting';
   const key = mode in t.mode ? mode : 'demo'; // a kind this page does not know is not passed for live
   $('dateline').dataset.mode = key;
-  put($('mode'), t.mode[key]);
+  put($('mode'), key === 'live' && !client.status.transport ? t.halted : t.mode[key]);
   put($('mode-detail'), t.modeDetail[key]);
   const updated = Date.parse(client.summary?.lastUpdated ?? '');
   $('clock').dateTime = Number.isNaN(updated) ? '' : client.summary.lastUpdated;
@@ -339,7 +339,10 @@ darkMedia.addEventListener('change', drawChoices);
 $('refresh').addEventListener('click', refresh);
 $('connection').addEventListener('click', () => client.retryNow());
 
-client.on('state', drawConnection);
+client.on('state', () => {
+  drawMode();
+  drawConnection();
+});
 client.on('notice', (n) => n.code !== 'lost' && notice(() => client.sentence(n)));
 client.on('summary', () => {
   keepPrice();

@@ -45,7 +45,7 @@
       connecting: 'Connecting',
       offline: 'Offline',
       polling: 'Polling',
-      unknown: 'Not known yet.',
+      mark: { demo: ' (simulated)', replay: ' (replay)' },
       bad_message: () => 'The server sent something this page does not understand.',
       rate_limited: (s) => `Too many requests. ${s ? `Please try again in ${s} s.` : 'Please wait a little.'}`,
       unavailable: (s) => `The data can't be had at the moment.${s ? ` Next try in ${s} s.` : ''}`,
@@ -57,7 +57,7 @@
       connecting: 'Đang kết nối',
       offline: 'Mất kết nối',
       polling: 'Hỏi định kỳ',
-      unknown: 'Chưa có dữ liệu.',
+      mark: { demo: ' (mô phỏng)', replay: ' (phát lại)' },
       bad_message: () => 'Máy chủ gửi nội dung mà trang này không hiểu.',
       rate_limited: (s) => `Quá nhiều yêu cầu. ${s ? `Vui lòng thử lại sau ${s} giây.` : 'Vui lòng chờ một lát.'}`,
       unavailable: (s) => `Hiện chưa lấy được dữ liệu.${s ? ` Thử lại sau ${s} giây.` : ''}`,
@@ -406,7 +406,9 @@
       const status = this.status;
       const element = globalThis.document?.getElementById('websocket-status');
       if (element) {
-        const text = WORDS[language()][status.state];
+        const words = WORDS[language()];
+        const flows = status.transport !== null;
+        const text = words[status.state] + ((flows && words.mark[this.summary?.mode]) || '');
         if (element.textContent !== text) {
           element.textContent = text;
         }
@@ -423,7 +425,12 @@
         fields[name] = this.#readField(data[name], data.sources?.[name], data.stale?.includes(name), sentAt);
       }
       this.summary = { mode: mode ?? null, lastUpdated: data.last_updated ?? null, fields, data };
+      this.#summaryChanged();
+    }
+
+    #summaryChanged() {
       this.render();
+      this.#stateChanged(); // the word for the connection says so when the data is not real
       this.#emit('summary', this.summary);
     }
 
@@ -457,8 +464,7 @@
       const merged = { ...known?.data, ...data, sources: { ...known?.data.sources, ...data.sources } };
       merged.stale = known?.data.stale ?? data.stale ?? [];
       this.summary = { mode, lastUpdated: merged.last_updated ?? null, fields, data: merged };
-      this.render();
-      this.#emit('summary', this.summary);
+      this.#summaryChanged();
     }
 
     /* How old a value is by the server's clock, or null. The wall clock also counts the time a laptop

@@ -54,6 +54,7 @@ const en = {
     demo: 'Simulated data',
     replay: 'Recorded data, replayed',
   },
+  halted: 'Last known market data',
   modeDetail: {
     waiting: '',
     live: '',
@@ -131,6 +132,7 @@ const vi = {
     demo: 'Dữ liệu mô phỏng',
     replay: 'Dữ liệu ghi sẵn, phát lại',
   },
+  halted: 'Dữ liệu thị trường biết được gần nhất',
   modeDetail: {
     waiting: '',
     live: '',
