@@ -1,0 +1,69 @@
+/* Who may ask: origin, host, token. SPDX-License-Identifier: MIT */
+#include "api/session.h"
+
+/* "http://host[:port]" against the request's own Host. */
+static bool same_origin(struct str origin, struct str host, bool tls)
+{
+    struct str scheme = tls ? STR("https://") : STR("http://");
+    return str_starts(origin, scheme) && host.len &&
+           str_eq_nocase(str_from(origin, scheme.len), host);
+}
+
+static bool listed(const char *origins, struct str origin)
+{
+    struct str rest = str_of(origins);
+    struct str one;
+    while (str_next(&rest, ',', &one)) {
+        one = str_trim(one);
+        if (str_eq(one, STR("*")) || str_eq_nocase(one, origin)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool origin_allowed(const struct api_settings *settings, const struct http_request *r, bool tls,
+                    struct buf *cors)
+{
+    struct str origin = http_request_header(r, STR("Origin"));
+    if (!origin.ptr || same_origin(origin, r->host, tls)) {
+        return true;
+    }
+    if (str_eq(origin, STR("null")) || !listed(settings->origins, origin)) {
+        return false;
+    }
+    if (cors) {
+        buf_add_lit(cors, "Access-Control-Allow-Origin: ");
+        buf_add_str(cors, origin);
+        buf_add_lit(cors, "\r\nVary: Origin\r\n");
+    }
+    return true;
+}
+
+bool host_allowed(const struct api_settings *settings, const struct http_request *r)
+{
+    struct str host = r->host;
+    if (!settings->loopback_only || !host.ptr) {
+        return true;
+    }
+    if (host.len && host.ptr[0] == '[') {
+        return str_starts(host, STR("[::1]"));
+    }
+    size_t colon = str_find(host, ':', 0);
+    host = str_sub(host, 0, colon == SIZE_MAX ? host.len : colon);
+    return str_eq_nocase(host, STR("localhost")) || str_starts(host, STR("127.")) ||
+           str_ends(host, STR(".localhost"));
+}
+
+enum token_check check_token(const struct api_settings *settings, const struct http_request *r)
+{
+    struct str given = http_request_header(r, STR("Authorization"));
+    if (!given.ptr || given.len < 7 || !str_eq_nocase(str_sub(given, 0, 7), STR("Bearer "))) {
+        return TOKEN_NONE;
+    }
+    given = str_trim(str_from(given, 7));
+    if (!settings->token || !str_eq_secret(given, str_of(settings->token))) {
+        return TOKEN_WRONG;
+    }
+    return TOKEN_RIGHT;
+}

@@ -1,0 +1,96 @@
+/* api: the product's contract: routes, client commands, messages. It has two halves.
+ *
+ * *api_main* lives on the main thread: it turns what changed in the market into published messages,
+ * publishes what others post, and keeps the ready answers (summary, health) of the shards fresh.
+ * *api_shard* lives on each shard: it owns the sessions, answers requests from ready answers, runs
+ * client commands on its fanout, and asks the main half by letter for what only that can do
+ * (publish, refresh). Answers come back by letter; a client that left meanwhile is not found and
+ * not missed.
+ *
+ * api cannot name the sources: a forced refresh is a function that app gives it.
+ * SPDX-License-Identifier: MIT */
+#ifndef API_API_H
+#define API_API_H
+#include "base/json.h"
+#include "base/loop.h"
+#include "base/mailbox.h"
+#include "hub/fanout.h"
+#include "hub/hub.h"
+#include "market/summary.h"
+#include "net/net.h"
+
+struct api_main;
+struct api_shard;
+
+/* Set once before threads start; read by all. Texts are borrowed for the life of the server. */
+struct api_settings {
+    const char *token;       /* COINCAST_API_TOKEN; NULL: publishing is off */
+    const char *origins;     /* comma-separated allowed origins besides the same one; NULL */
+    const char *listen;      /* as told to people */
+    bool loopback_only;      /* Host is checked */
+    bool limit_loopback;     /* loopback peers are rate limited too */
+    uint32_t commands_per_s; /* per client */
+    uint32_t dashboard_ms;   /* how often dashboard_update is sent */
+    uint32_t btc_price_ms;   /* how often btc_price_update is sent */
+    uint32_t drain_ms;
+    bool sources; /* false: a plain hub */
+    const char *version;
+    size_t max_subscriptions;
+};
+
+/* ---- main half ---- */
+
+typedef void (*api_refresh_done_fn)(void *self, bool refreshed, const char *reason);
+struct api_main_opts {
+    struct loop *loop;
+    struct mailbox *mail; /* of the main loop: letters from shards */
+    struct hub *hub;
+    struct summary *summary;
+    const struct api_settings *settings;
+    /* Forces a fetch of what is older than its TTL; `done` follows, possibly at once. NULL: no
+     * sources. */
+    void (*refresh)(void *self, api_refresh_done_fn done, void *done_self);
+    /* A reader found the price old (C5). */
+    void (*demand)(void *self);
+    /* Appends the members of "components" of /api/health and gives the worst status: 0 ok, 1
+     * degraded, 2 down. */
+    int (*health)(void *self, struct json_writer *w);
+    /* The L2 copy of the summary is due. May be NULL. */
+    void (*keep)(void *self, struct str summary);
+    void *self;
+    const char *io_name;
+};
+struct api_main *api_main_new(const struct api_main_opts *opts);
+void api_main_free(struct api_main *a);
+/* After all shards are there: first answers, timers. */
+void api_main_start(struct api_main *a);
+/* The summary changed: answers are made anew; what was unknown and is known now is sent at once. */
+void api_main_changed(struct api_main *a);
+/* The mode changed: a new epoch, everything is sent anew. */
+void api_main_mode_changed(struct api_main *a);
+/* Publishes the dashboard now ("force_update" or "scheduled_update"). */
+void api_main_publish_dashboard(struct api_main *a, const char *source);
+
+/* ---- shard half ---- */
+
+struct api_shard_opts {
+    struct loop *loop;
+    struct mailbox *mail; /* of the shard's loop: letters from main */
+    struct mailbox *main_mail;
+    struct api_main *main; /* named in letters only, never called from the shard */
+    const struct api_settings *settings;
+    struct net_opts net; /* handler, self, user_bytes are filled in here */
+    int index;
+};
+struct api_shard *api_shard_new(const struct api_shard_opts *opts);
+void api_shard_free(struct api_shard *s);
+struct fanout *api_shard_fanout(struct api_shard *s);
+struct net_server *api_shard_net(struct api_shard *s);
+/* Main thread: the shard is told in letters; call before api_main_start(). */
+void api_main_add_shard(struct api_main *a, struct api_shard *s, struct mailbox *mail);
+/* Shard thread: stops accepting, tells clients to come back after a spread delay, finishes. */
+void api_shard_drain(struct api_shard *s);
+/* Shard thread: cuts what is left. */
+void api_shard_cut(struct api_shard *s);
+
+#endif

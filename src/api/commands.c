@@ -1,0 +1,344 @@
+/* What a WebSocket client may say, a function a command. SPDX-License-Identifier: MIT */
+#include "api/session.h"
+#include "base/alloc.h"
+#include "base/metrics.h"
+#include "wire/scan.h"
+
+#include <math.h>
+
+static struct metric commands_total =
+    METRIC_COUNTER("coincast_client_commands_total", "Commands received from WebSocket clients.");
+static struct metric errors_total =
+    METRIC_COUNTER("coincast_client_errors_total", "Commands answered with an error.");
+
+enum { MAX_HZ = 1000 };
+
+/* A command as it was read; slices of the client's text. */
+struct command {
+    struct str type;      /* between the quotes */
+    struct str id;        /* raw JSON */
+    struct str timestamp; /* raw JSON */
+    struct str channel;
+    struct str token;
+    struct str since;
+    double max_hz;     /* 0: as fast as it comes */
+    const char *wrong; /* a member of the wrong kind */
+};
+
+static void send_text(struct conn *c, const struct buf *json)
+{
+    conn_send_ws(c, WS_TEXT, buf_str(json), true);
+}
+
+void send_error(struct api_shard *s, struct conn *c, const struct error_text *e)
+{
+    struct buf json = {0};
+    metric_add(&errors_total, 1);
+    message_error(&json, e, shard_wall_ms(s));
+    send_text(c, &json);
+    buf_fini(&json);
+}
+
+/* ---- reading ---- */
+
+static void take_string(struct scan *s, struct str *out, struct command *cmd, const char *wrong)
+{
+    if (!scan_string(s, out) && !scan_null(s)) {
+        cmd->wrong = wrong;
+    }
+}
+
+static void read_params(struct scan *s, struct command *cmd)
+{
+    struct str key;
+    struct str digits;
+    if (!scan_object(s)) {
+        if (!scan_null(s)) {
+            cmd->wrong = "params must be an object";
+        }
+        return;
+    }
+    while (scan_key(s, &key)) {
+        if (scan_string_is(key, STR("max_hz"))) {
+            if (scan_null(s)) {
+                continue;
+            }
+            if (!scan_number(s, &digits) || str_to_double(digits, &cmd->max_hz) != OK ||
+                cmd->max_hz <= 0 || cmd->max_hz > MAX_HZ) {
+                cmd->wrong = "max_hz must be a number above 0 and at most 1000";
+            }
+        } else if (scan_string_is(key, STR("since"))) {
+            take_string(s, &cmd->since, cmd, "since must be a cursor, a string");
+        }
+    }
+}
+
+static bool read_command(struct str text, struct command *cmd, const char **error, size_t *at)
+{
+    struct scan s;
+    struct str key;
+    *cmd = (struct command){0};
+    scan_begin(&s, text);
+    if (!scan_object(&s)) {
+        *error = s.error ? s.error : "a message must be a JSON object";
+        *at = 0;
+        return false;
+    }
+    while (scan_key(&s, &key)) {
+        if (scan_string_is(key, STR("type"))) {
+            take_string(&s, &cmd->type, cmd, "type must be a string");
+        } else if (scan_string_is(key, STR("id"))) {
+            (void)scan_skip(&s, &cmd->id);
+        } else if (scan_string_is(key, STR("timestamp"))) {
+            (void)scan_skip(&s, &cmd->timestamp);
+        } else if (scan_string_is(key, STR("channel"))) {
+            take_string(&s, &cmd->channel, cmd, "channel must be a string");
+        } else if (scan_string_is(key, STR("token"))) {
+            take_string(&s, &cmd->token, cmd, "token must be a string");
+        } else if (scan_string_is(key, STR("params"))) {
+            read_params(&s, cmd);
+        }
+    }
+    if (scan_end(&s) != OK) {
+        *error = s.error ? s.error : "something follows the object";
+        *at = (size_t)(s.at - s.start);
+        return false;
+    }
+    return true;
+}
+
+/* ---- the commands ---- */
+
+static void open_reply(struct json_writer *w, struct buf *json, const char *type,
+                       const struct command *cmd)
+{
+    json_begin(w, json);
+    json_object(w);
+    json_key(w, "type");
+    json_text(w, type);
+    if (cmd->id.len) {
+        json_key(w, "id");
+        json_raw(w, cmd->id);
+    }
+}
+
+static void close_reply(struct api_shard *s, struct conn *c, struct json_writer *w,
+                        struct buf *json)
+{
+    json_key(w, "timestamp");
+    json_time(w, shard_wall_ms(s));
+    json_object_end(w);
+    send_text(c, json);
+    buf_fini(json);
+}
+
+static void do_ping(struct api_shard *s, struct conn *c, const struct command *cmd)
+{
+    struct buf json = {0};
+    struct json_writer w;
+    open_reply(&w, &json, "pong", cmd);
+    json_key(&w, "echo");
+    if (cmd->timestamp.len) {
+        json_raw(&w, cmd->timestamp);
+    } else {
+        json_null(&w);
+    }
+    close_reply(s, c, &w, &json);
+}
+
+static void do_subscribe(struct api_shard *s, struct conn *c, const struct command *cmd)
+{
+    struct session *session = session_of(c);
+    enum frame_form form = conn_takes_deflate(c) ? FORM_WS_DEFLATE : FORM_WS;
+    const char *why = NULL;
+    if (!channel_valid(cmd->channel, &why)) {
+        send_error(
+            s, c,
+            &(struct error_text){
+                .code = "unknown_channel", .message = why, .retry_after_s = -1, .id = cmd->id});
+        return;
+    }
+    uint32_t interval = cmd->max_hz > 0 ? (uint32_t)ceil(1000.0 / cmd->max_hz) : 0;
+    struct fanout_sub sub = {.channel = cmd->channel, .interval_ms = interval};
+    struct buf first = {0};
+    char cursor[CURSOR_LEN + 1];
+    struct fanout_resume resume =
+        fanout_catch_up(s->fanout, cmd->channel, cmd->since.ptr ? &cmd->since : NULL, form, &first);
+    fanout_cursor_text(s->fanout, cursor);
+    if (fanout_subscribe(s->fanout, &session->member, form, &sub) != OK) {
+        buf_fini(&first);
+        send_error(s, c,
+                   &(struct error_text){.code = "too_many",
+                                        .message = "This client has as many subscriptions as "
+                                                   "it may; unsubscribe from one first.",
+                                        .retry_after_s = -1,
+                                        .id = cmd->id});
+        return;
+    }
+    struct buf json = {0};
+    struct json_writer w;
+    open_reply(&w, &json, "subscribed", cmd);
+    json_key(&w, "channel");
+    json_str(&w, cmd->channel);
+    json_key(&w, "params");
+    json_object(&w);
+    if (cmd->max_hz > 0) {
+        json_key(&w, "max_hz");
+        json_double(&w, cmd->max_hz);
+    }
+    if (cmd->since.ptr) {
+        json_key(&w, "since");
+        json_str(&w, cmd->since);
+    }
+    json_object_end(&w);
+    json_key(&w, "cursor");
+    json_text(&w, cursor);
+    json_key(&w, "recovered");
+    json_bool(&w, resume.recovered);
+    json_key(&w, "reset");
+    json_bool(&w, resume.reset);
+    close_reply(s, c, &w, &json);
+    conn_write(c, buf_str(&first));
+    buf_fini(&first);
+}
+
+static void do_unsubscribe(struct api_shard *s, struct conn *c, const struct command *cmd)
+{
+    struct session *session = session_of(c);
+    const char *why = NULL;
+    if (!channel_valid(cmd->channel, &why) ||
+        fanout_unsubscribe(s->fanout, &session->member, cmd->channel) != OK) {
+        send_error(s, c,
+                   &(struct error_text){.code = "unknown_channel",
+                                        .message = why ? why
+                                                       : "This client is not subscribed to "
+                                                         "that channel.",
+                                        .retry_after_s = -1,
+                                        .id = cmd->id});
+        return;
+    }
+    struct buf json = {0};
+    struct json_writer w;
+    open_reply(&w, &json, "unsubscribed", cmd);
+    json_key(&w, "channel");
+    json_str(&w, cmd->channel);
+    close_reply(s, c, &w, &json);
+}
+
+static void do_request_update(struct api_shard *s, struct conn *c, const struct command *cmd)
+{
+    struct session *session = session_of(c);
+    if (session->ticket) {
+        return; /* one is under way already; its answer serves both */
+    }
+    uint64_t ticket = session_wait(s, c);
+    if (!mailbox_post(s->opts.main_mail, letter_refresh, s->opts.main, s, ticket)) {
+        list_remove(&session->node);
+        session->ticket = 0;
+        send_error(s, c,
+                   &(struct error_text){.code = "unavailable",
+                                        .message = "The server is too busy to fetch now.",
+                                        .retry_after_s = 1,
+                                        .id = cmd->id});
+    }
+}
+
+static void do_auth(struct api_shard *s, struct conn *c, const struct command *cmd)
+{
+    const char *token = s->opts.settings->token;
+    if (!token || !str_eq_secret(cmd->token, str_of(token))) {
+        send_error(s, c,
+                   &(struct error_text){.code = "unauthorized",
+                                        .message = "This token is not known here.",
+                                        .retry_after_s = -1,
+                                        .id = cmd->id});
+        return;
+    }
+    session_of(c)->authorized = true;
+    struct buf json = {0};
+    struct json_writer w;
+    open_reply(&w, &json, "authenticated", cmd);
+    close_reply(s, c, &w, &json);
+}
+
+/* What the server knows about this very client. */
+static void do_stats(struct api_shard *s, struct conn *c, const struct command *cmd)
+{
+    struct session *session = session_of(c);
+    struct buf json = {0};
+    struct json_writer w;
+    open_reply(&w, &json, "stats", cmd);
+    json_key(&w, "data");
+    json_object(&w);
+    json_key(&w, "pending_bytes");
+    json_i64(&w, (int64_t)conn_pending(c));
+    json_key(&w, "conflated");
+    json_i64(&w, session->member.conflated);
+    json_key(&w, "gaps");
+    json_i64(&w, session->member.gaps);
+    json_key(&w, "subscriptions");
+    json_i64(&w, (int64_t)fanout_sub_count(&session->member));
+    json_key(&w, "round_trip_ms");
+    if (conn_rtt_us(c)) {
+        json_decimal(&w, conn_rtt_us(c) / 1000.0, 3);
+    } else {
+        json_null(&w);
+    }
+    json_key(&w, "deflate");
+    json_bool(&w, conn_takes_deflate(c));
+    json_object_end(&w);
+    close_reply(s, c, &w, &json);
+}
+
+static const struct {
+    const char *type;
+    void (*run)(struct api_shard *s, struct conn *c, const struct command *cmd);
+} commands[] = {
+    {"ping", do_ping},   {"subscribe", do_subscribe},
+    {"stats", do_stats}, {"unsubscribe", do_unsubscribe},
+    {"auth", do_auth},   {"request_update", do_request_update},
+};
+
+void run_command(struct api_shard *s, struct conn *c, struct str text)
+{
+    struct command cmd;
+    const char *error = NULL;
+    size_t at = 0;
+    int64_t retry_s = 0;
+    char sentence[160];
+    metric_add(&commands_total, 1);
+    if (!session_take_token(s, c, &retry_s)) {
+        send_error(s, c,
+                   &(struct error_text){.code = "rate_limited",
+                                        .message = "Too many commands; slow down.",
+                                        .retry_after_s = retry_s});
+        return;
+    }
+    if (!read_command(text, &cmd, &error, &at)) {
+        snprintf(sentence, sizeof(sentence), "Not understood: %s (byte %zu).", error, at);
+        send_error(
+            s, c,
+            &(struct error_text){.code = "bad_json", .message = sentence, .retry_after_s = -1});
+        return;
+    }
+    if (cmd.wrong) {
+        snprintf(sentence, sizeof(sentence), "Not understood: %s.", cmd.wrong);
+        send_error(s, c,
+                   &(struct error_text){
+                       .code = "bad_json", .message = sentence, .retry_after_s = -1, .id = cmd.id});
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        if (str_eq(cmd.type, str_of(commands[i].type))) {
+            commands[i].run(s, c, &cmd);
+            return;
+        }
+    }
+    send_error(s, c,
+               &(struct error_text){.code = "unknown_type",
+                                    .message =
+                                        "Unknown type; there are ping, request_update, subscribe, "
+                                        "unsubscribe, auth and stats.",
+                                    .retry_after_s = -1,
+                                    .id = cmd.id});
+}

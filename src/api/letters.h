@@ -1,0 +1,46 @@
+/* letters: what the halves of the api ask each other for. A request names its client by the shard
+ * and a ticket; the ticket is looked up when the answer arrives. SPDX-License-Identifier: MIT */
+#ifndef API_LETTERS_H
+#define API_LETTERS_H
+#include "api/answers.h"
+#include "api/api.h"
+
+/* Messages to publish, slices into one owned text. */
+struct post_item {
+    struct str channel, data;
+};
+struct post {
+    struct api_shard *shard;
+    uint64_t ticket;
+    char *text;              /* owned */
+    struct post_item *items; /* owned */
+    size_t count;
+};
+void post_free(struct post *p);
+
+/* shard -> main (run on the main thread; self is the api_main) */
+void letter_publish(void *self, void *owned_post, uint64_t number);
+void letter_refresh(void *self, void *shard, uint64_t ticket); /* ticket 0: nobody waits */
+void letter_demand(void *self, void *unused, uint64_t number);
+
+/* main -> shard (self is the api_shard) */
+void letter_answers(void *self, void *owned_answers, uint64_t number);
+struct published {
+    size_t accepted;
+    char cursor[CURSOR_LEN + 1];
+    const char *problem; /* NULL: done; else the sentence of a 422/503 */
+    unsigned status;
+};
+void letter_published(void *self, void *owned_published, uint64_t ticket);
+struct refreshed {
+    struct answers *answers;
+    struct buf message; /* a dashboard_update for the one who asked, when nothing was fetched */
+    bool refreshed;
+    char reason[160];
+};
+void letter_refreshed(void *self, void *owned_refreshed, uint64_t ticket);
+
+/* The mailbox of a shard, as the main half knows it. */
+struct mailbox *api_main_mail_of(struct api_main *a, struct api_shard *s);
+
+#endif

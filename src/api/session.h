@@ -1,0 +1,85 @@
+/* session: one client as the api sees it, whatever its transport; it lives behind its conn in one
+ * allocation. Only the files of the shard half include this. SPDX-License-Identifier: MIT */
+#ifndef API_SESSION_H
+#define API_SESSION_H
+#include "api/answers.h"
+#include "api/api.h"
+#include "api/letters.h"
+#include "api/messages.h"
+#include "base/list.h"
+
+enum session_kind { SESSION_HTTP, SESSION_WS, SESSION_SSE, SESSION_POLL };
+
+struct session {
+    struct member member;
+    struct list node; /* in one of the shard's lists: waiting, streams or polls */
+    uint64_t ticket;  /* a letter's answer is awaited; or a poll's deadline (ms) */
+    uint32_t opened_s; /* loop seconds when it became long-lived */
+    uint32_t tokens_at_ms;
+    uint16_t tokens;
+    uint8_t kind;
+    bool authorized;
+};
+
+struct api_shard {
+    struct api_shard_opts opts;
+    struct loop *loop;
+    struct net_server *net;
+    struct fanout *fanout;
+    struct answers *answers; /* NULL until the first letter */
+    struct list waiting, streams, polls;
+    uint64_t next_ticket;
+    uint64_t demanded_ms; /* when C5 last asked main for a fetch */
+    struct timer heartbeat, poll_timer, drain_timer;
+    bool draining;
+    uint32_t drain_step;
+    struct buf scratch;
+};
+
+struct session *session_of(struct conn *c);
+struct conn *conn_of(struct session *s);
+struct api_shard *shard_of(struct conn *c);
+
+/* ---- shard.c ---- */
+/* Waits for a letter's answer under a new ticket. */
+uint64_t session_wait(struct api_shard *s, struct conn *c);
+/* True: within the client's rate; else *retry_s says when. */
+bool session_take_token(struct api_shard *s, struct conn *c, int64_t *retry_s);
+const struct answers *shard_answers(struct api_shard *s);
+int64_t shard_wall_ms(struct api_shard *s);
+
+/* ---- routes.c ---- */
+void route_request(struct api_shard *s, struct conn *c, const struct http_request *r,
+                   struct str body);
+void reply_problem(struct conn *c, unsigned status, const char *title, const char *detail,
+                   struct str headers);
+/* Answers a parked poll with nothing. */
+void poll_expire(struct api_shard *s, struct session *session);
+void poll_reply(struct conn *c, struct str json);
+void refresh_reply(struct conn *c, const struct refreshed *r);
+
+/* ---- streams.c: /ws, /api/v1/stream, /api/v1/poll ---- */
+void open_ws(struct api_shard *s, struct conn *c, const struct http_request *r);
+void open_stream(struct api_shard *s, struct conn *c, const struct http_request *r);
+void open_poll(struct api_shard *s, struct conn *c, const struct http_request *r);
+/* Whether a client may name this channel; `why` gets a sentence. */
+bool channel_valid(struct str name, const char **why);
+
+/* ---- commands.c ---- */
+void run_command(struct api_shard *s, struct conn *c, struct str text);
+void send_error(struct api_shard *s, struct conn *c, const struct error_text *e);
+
+/* ---- publish.c ---- */
+void route_publish(struct api_shard *s, struct conn *c, const struct http_request *r,
+                   struct str body);
+
+/* ---- access.c ---- */
+/* Origin absent, the same, or allowed. `cors` (may be NULL) gets the headers for an allowed one. */
+bool origin_allowed(const struct api_settings *settings, const struct http_request *r, bool tls,
+                    struct buf *cors);
+/* Serving loopback only, Host must name this machine (against DNS rebinding). */
+bool host_allowed(const struct api_settings *settings, const struct http_request *r);
+enum token_check { TOKEN_NONE, TOKEN_WRONG, TOKEN_RIGHT };
+enum token_check check_token(const struct api_settings *settings, const struct http_request *r);
+
+#endif

@@ -1,0 +1,301 @@
+/* The shard half: sessions and their lives. SPDX-License-Identifier: MIT */
+#include "api/api.h"
+
+#include "api/session.h"
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/metrics.h"
+
+static struct metric connections =
+    METRIC_GAUGE("coincast_connections", "Long-lived clients connected now.");
+static struct metric connection_seconds = METRIC_HISTOGRAM(
+    "coincast_connection_seconds", "How long WebSocket and SSE clients stayed.", 1);
+
+enum { DRAIN_SPREAD_MS = 5000 };
+
+struct session *session_of(struct conn *c)
+{
+    return conn_user(c);
+}
+
+struct conn *conn_of(struct session *s)
+{
+    return conn_of_user(s);
+}
+
+int64_t shard_wall_ms(struct api_shard *s)
+{
+    return loop_wall_ms(s->loop);
+}
+
+const struct answers *shard_answers(struct api_shard *s)
+{
+    return s->answers;
+}
+
+uint64_t session_wait(struct api_shard *s, struct conn *c)
+{
+    struct session *session = session_of(c);
+    session->ticket = ++s->next_ticket;
+    list_push(&s->waiting, &session->node);
+    return session->ticket;
+}
+
+/* A token bucket a client: commands_per_s a second, twice that at once. */
+bool session_take_token(struct api_shard *s, struct conn *c, int64_t *retry_s)
+{
+    struct session *session = session_of(c);
+    uint32_t rate = s->opts.settings->commands_per_s;
+    if (rate == 0 || (conn_peer_is_loopback(c) && !s->opts.settings->limit_loopback)) {
+        return true;
+    }
+    uint32_t now = (uint32_t)loop_now_ms(s->loop);
+    uint32_t most = rate * 2 < UINT16_MAX ? rate * 2 : UINT16_MAX;
+    if (session->tokens_at_ms == 0) {
+        session->tokens = (uint16_t)most;
+        session->tokens_at_ms = now;
+    }
+    uint64_t gained = (uint64_t)(now - session->tokens_at_ms) * rate / 1000;
+    if (gained > 0) {
+        session->tokens = (uint16_t)min_u64(most, session->tokens + gained);
+        session->tokens_at_ms = now;
+    }
+    if (session->tokens == 0) {
+        *retry_s = 1;
+        return false;
+    }
+    session->tokens--;
+    return true;
+}
+
+/* ---- net's handlers ---- */
+
+static void on_request(void *self, struct conn *c, const struct http_request *r, struct str body)
+{
+    route_request(self, c, r, body);
+    if (session_of(c)->kind == SESSION_WS || session_of(c)->kind == SESSION_SSE) {
+        metric_add(&connections, 1);
+        session_of(c)->opened_s = (uint32_t)(loop_now_ms(((struct api_shard *)self)->loop) / 1000);
+    }
+}
+
+static void on_message(void *self, struct conn *c, bool binary, struct str text)
+{
+    struct api_shard *s = self;
+    if (binary) {
+        conn_close_ws(c, WS_CLOSE_UNSUPPORTED, STR("this endpoint takes text"));
+        return;
+    }
+    run_command(s, c, text);
+}
+
+static void on_congested(void *self, struct conn *c)
+{
+    struct api_shard *s = self;
+    fanout_stall(s->fanout, &session_of(c)->member);
+}
+
+static void on_drained(void *self, struct conn *c)
+{
+    struct api_shard *s = self;
+    fanout_drained(s->fanout, &session_of(c)->member);
+}
+
+static void on_closed(void *self, struct conn *c, uint16_t code, const char *why)
+{
+    struct api_shard *s = self;
+    struct session *session = session_of(c);
+    (void)code;
+    (void)why;
+    fanout_leave(s->fanout, &session->member);
+    list_remove(&session->node);
+    if (session->kind == SESSION_WS || session->kind == SESSION_SSE) {
+        metric_add(&connections, -1);
+        metric_observe(&connection_seconds,
+                       (uint32_t)(loop_now_ms(s->loop) / 1000) - session->opened_s);
+    }
+}
+
+static const struct net_handler handler = {
+    .request = on_request,
+    .message = on_message,
+    .congested = on_congested,
+    .drained = on_drained,
+    .closed = on_closed,
+};
+
+/* ---- the fan-out's way to conns ---- */
+
+static struct conn *conn_of_member(struct member *m)
+{
+    return conn_of(containerof(m, struct session, member));
+}
+
+static void member_write(struct member *m, struct str bytes)
+{
+    conn_write_now(conn_of_member(m), bytes);
+}
+
+static size_t member_pending(struct member *m)
+{
+    return conn_pending(conn_of_member(m));
+}
+
+static void member_broken(struct member *m)
+{
+    conn_abort(conn_of_member(m));
+}
+
+static void members_polled(void *self, struct member **members, size_t count, struct str body)
+{
+    struct buf reply = {0};
+    (void)self;
+    size_t head_len =
+        http_reply_bytes(&reply, &(struct http_reply){.status = 200,
+                                                      .content_type = STR("application/json"),
+                                                      .headers = STR("Cache-Control: no-store\r\n"),
+                                                      .body = body});
+    for (size_t i = 0; i < count; i++) {
+        struct session *session = containerof(members[i], struct session, member);
+        list_remove(&session->node);
+        session->kind = SESSION_HTTP;
+        session->ticket = 0;
+        conn_reply_ready(conn_of(session), buf_str(&reply), head_len);
+    }
+    buf_fini(&reply);
+}
+
+static const struct fanout_ops fanout_ops = {
+    .write = member_write,
+    .pending = member_pending,
+    .broken = member_broken,
+    .polled = members_polled,
+};
+
+/* ---- letters from the main half ---- */
+
+void letter_answers(void *self, void *owned_answers, uint64_t number)
+{
+    struct api_shard *s = self;
+    (void)number;
+    answers_unref(s->answers);
+    s->answers = owned_answers;
+}
+
+void letter_refreshed(void *self, void *owned_refreshed, uint64_t ticket)
+{
+    struct api_shard *s = self;
+    struct refreshed *r = owned_refreshed;
+    list_each (it, &s->waiting) {
+        struct session *session = containerof(it, struct session, node);
+        if (session->ticket != ticket) {
+            continue;
+        }
+        list_remove(&session->node);
+        session->ticket = 0;
+        if (session->kind != SESSION_WS) {
+            refresh_reply(conn_of(session), r);
+        } else if (!r->refreshed) { /* else everyone gets it through the channel */
+            conn_send_ws(conn_of(session), WS_TEXT, buf_str(&r->message), true);
+        }
+        break;
+    }
+    answers_unref(r->answers);
+    buf_fini(&r->message);
+    mem_free(r);
+}
+
+/* ---- life ---- */
+
+struct api_shard *api_shard_new(const struct api_shard_opts *opts)
+{
+    struct api_shard *s = mem_zero(sizeof(*s));
+    s->opts = *opts;
+    s->loop = opts->loop;
+    s->answers = answers_new();
+    s->answers->mode = market_mode_text(MODE_LIVE);
+    list_init(&s->waiting);
+    list_init(&s->streams);
+    list_init(&s->polls);
+    metric_register(&connections);
+    metric_register(&connection_seconds);
+    s->opts.net.loop = opts->loop;
+    s->opts.net.handler = &handler;
+    s->opts.net.self = s;
+    s->opts.net.user_bytes = sizeof(struct session);
+    s->net = net_server_new(&s->opts.net); /* its flush comes before the fan-out's */
+    s->fanout = fanout_new(&(struct fanout_opts){
+        .loop = opts->loop,
+        .ops = &fanout_ops,
+        .self = s,
+        .max_subs = opts->settings->max_subscriptions,
+        .window_bits = opts->net.deflate_policy.server_window_bits,
+    });
+    return s;
+}
+
+void api_shard_free(struct api_shard *s)
+{
+    if (!s) {
+        return;
+    }
+    timer_stop(s->loop, &s->heartbeat);
+    timer_stop(s->loop, &s->poll_timer);
+    net_server_free(s->net);
+    fanout_free(s->fanout);
+    answers_unref(s->answers);
+    buf_fini(&s->scratch);
+    mem_free(s);
+}
+
+struct fanout *api_shard_fanout(struct api_shard *s)
+{
+    return s->fanout;
+}
+
+struct net_server *api_shard_net(struct api_shard *s)
+{
+    return s->net;
+}
+
+/* Each client is told to come back at its own moment, so that they do not all come at once. */
+static void tell_shutdown(void *self, struct conn *c)
+{
+    struct api_shard *s = self;
+    struct session *session = session_of(c);
+    if (session->kind == SESSION_POLL) {
+        poll_expire(s, session);
+        return;
+    }
+    if (session->kind != SESSION_WS && session->kind != SESSION_SSE) {
+        return;
+    }
+    struct buf json = {0};
+    char time[CLOCK_RFC3339_LEN + 1];
+    clock_format_rfc3339(shard_wall_ms(s), time);
+    s->drain_step = (s->drain_step + 7919) % DRAIN_SPREAD_MS;
+    buf_printf(&json,
+               "{\"type\":\"server_shutdown\",\"reconnect_after_ms\":%u,\"timestamp\":\"%s\"}",
+               500 + s->drain_step, time);
+    if (session->kind == SESSION_WS) {
+        conn_send_ws(c, WS_TEXT, buf_str(&json), false);
+    } else {
+        buf_clear(&s->scratch);
+        frame_append_text(FORM_SSE, STR("server_shutdown"), buf_str(&json), &s->scratch);
+        conn_write(c, buf_str(&s->scratch));
+    }
+    buf_fini(&json);
+}
+
+void api_shard_drain(struct api_shard *s)
+{
+    s->draining = true;
+    net_stop_listening(s->net);
+    net_each(s->net, tell_shutdown, s);
+    net_drain(s->net);
+}
+
+void api_shard_cut(struct api_shard *s)
+{
+    net_close_all(s->net);
+}
