@@ -2,8 +2,8 @@
  * command line, the environment, .env, `--help`, `check --settings`, .env.example and the docs'
  * table all come from it. Order: flag, environment, .env, default.
  *
- * COINCAST_A_B is the flag --a-b; rows with `bare` keep their environment name (REDIS_URL) and, when
- * `secret`, have no flag. SPDX-License-Identifier: MIT */
+ * COINCAST_A_B is the flag --a-b; rows with `bare` keep their environment name (REDIS_URL) and,
+ * when `secret`, have no flag. SPDX-License-Identifier: MIT */
 #ifndef BASE_CONF_H
 #define BASE_CONF_H
 #include "base/buf.h"

@@ -73,8 +73,8 @@ static inline void list_splice(struct list *to, struct list *from)
 }
 
 /* Walks nodes; `it` may be removed (and freed) inside, its successor may not. */
-#define list_each(it, l)                                                                           \
-    for (struct list *it = (l)->next, *it##_next = it->next; it != (l);                            \
+#define list_each(it, l)                                                \
+    for (struct list *it = (l)->next, *it##_next = it->next; it != (l); \
          it = it##_next, it##_next = it->next)
 
 #endif

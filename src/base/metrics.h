@@ -33,10 +33,22 @@ struct metric {
     int registered;
 };
 
-#define METRIC_COUNTER(n, h) {.name = (n), .help = (h), .kind = METRIC_KIND_COUNTER}
-#define METRIC_GAUGE(n, h) {.name = (n), .help = (h), .kind = METRIC_KIND_GAUGE}
-#define METRIC_HISTOGRAM(n, h, s) {.name = (n), .help = (h), .kind = METRIC_KIND_HISTOGRAM, .scale = (s)}
-#define METRIC_LABELLED(k, n, h, l) {.name = (n), .help = (h), .label = (l), .kind = (k)}
+#define METRIC_COUNTER(n, h)                                  \
+    {                                                         \
+        .name = (n), .help = (h), .kind = METRIC_KIND_COUNTER \
+    }
+#define METRIC_GAUGE(n, h)                                  \
+    {                                                       \
+        .name = (n), .help = (h), .kind = METRIC_KIND_GAUGE \
+    }
+#define METRIC_HISTOGRAM(n, h, s)                                             \
+    {                                                                         \
+        .name = (n), .help = (h), .kind = METRIC_KIND_HISTOGRAM, .scale = (s) \
+    }
+#define METRIC_LABELLED(k, n, h, l)                         \
+    {                                                       \
+        .name = (n), .help = (h), .label = (l), .kind = (k) \
+    }
 
 void metric_register(struct metric *m);
 void metric_add(struct metric *m, int64_t delta);

@@ -106,7 +106,7 @@ bool str_next(struct str *rest, char sep, struct str *part)
     if (at == SIZE_MAX) {
         *part = *rest;
         *rest = (struct str){0};
-        return part->len > 0 || part->ptr != NULL;
+        return part->len > 0;
     }
     *part = str_make(rest->ptr, at);
     *rest = str_make(rest->ptr + at + 1, rest->len - at - 1);

@@ -39,7 +39,7 @@ size_t str_find(struct str s, char c, size_t from);
 /* Index of `needle`, or SIZE_MAX. */
 size_t str_find_str(struct str s, struct str needle);
 /* Cuts the part before the next `sep` off `*rest` and gives it; false when nothing is left. "a,,b"
- * gives three parts, "" gives none. */
+ * gives three parts, "a," one, "" none. */
 bool str_next(struct str *rest, char sep, struct str *part);
 
 /* Decimal digits only; ERR_SYNTAX, or ERR_RANGE when it does not fit. */
