@@ -12,8 +12,8 @@ enum session_kind { SESSION_HTTP, SESSION_WS, SESSION_SSE, SESSION_POLL };
 
 struct session {
     struct member member;
-    struct list node; /* in one of the shard's lists: waiting, streams or polls */
-    uint64_t ticket;  /* a letter's answer is awaited; or a poll's deadline (ms) */
+    struct list node;  /* in one of the shard's lists: waiting, streams or polls */
+    uint64_t ticket;   /* a letter's answer is awaited; or a poll's deadline (ms) */
     uint32_t opened_s; /* loop seconds when it became long-lived */
     uint32_t tokens_at_ms;
     uint16_t tokens;
