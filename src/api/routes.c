@@ -191,7 +191,7 @@ static void reply_asset(struct conn *c, const struct http_request *r, const stru
 {
     struct str accepts = http_request_header(r, STR("Accept-Encoding"));
     struct str match = http_request_header(r, STR("If-None-Match"));
-    bool gzip = http_has_token(accepts, STR("gzip"));
+    bool gzip = a->gzip && http_has_token(accepts, STR("gzip"));
     struct buf headers = {0};
     buf_printf(&headers, "Cache-Control: no-cache\r\nETag: %s\r\nVary: Accept-Encoding\r\n",
                a->etag);
