@@ -451,8 +451,7 @@ static void on_closed(struct stream *stream)
     struct conn *c = conn_of(stream);
     list_remove(&c->due);
     if (!(c->flags & CF_REFUSED)) {
-        handler(c)->closed(c->server->opts.self, c, c->close_code,
-                           why_text((enum conn_why)c->why));
+        handler(c)->closed(c->server->opts.self, c, c->close_code, why_text((enum conn_why)c->why));
     }
     conn_free(c);
 }

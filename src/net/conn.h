@@ -33,24 +33,24 @@ enum conn_state {
 };
 
 /* Why a conn ended, for handlers and logs. */
-#define CONN_WHY_TABLE(X)                                                                          \
-    X(WHY_NONE, "closed")                                                                          \
-    X(WHY_DONE, "done")                                                                            \
-    X(WHY_PEER_LEFT, "peer left")                                                                  \
-    X(WHY_PEER_CLOSED, "peer closed")                                                              \
-    X(WHY_BROKEN, "connection broke")                                                              \
-    X(WHY_ABORTED, "aborted")                                                                      \
-    X(WHY_CLOSED_HERE, "closed by the server")                                                     \
-    X(WHY_DRAINED, "server shuts down")                                                            \
-    X(WHY_IDLE, "idle")                                                                            \
-    X(WHY_HEAD_TIMEOUT, "head took too long")                                                      \
-    X(WHY_BODY_TIMEOUT, "body took too long")                                                      \
-    X(WHY_NO_PROGRESS, "client does not read")                                                     \
-    X(WHY_TOO_SLOW, "too many bytes pending")                                                      \
-    X(WHY_DEAD, "no answer to ping")                                                               \
-    X(WHY_CLOSE_TIMEOUT, "close was not answered")                                                 \
-    X(WHY_PROTOCOL, "protocol violated")                                                           \
-    X(WHY_TLS, "TLS failed")                                                                       \
+#define CONN_WHY_TABLE(X)                          \
+    X(WHY_NONE, "closed")                          \
+    X(WHY_DONE, "done")                            \
+    X(WHY_PEER_LEFT, "peer left")                  \
+    X(WHY_PEER_CLOSED, "peer closed")              \
+    X(WHY_BROKEN, "connection broke")              \
+    X(WHY_ABORTED, "aborted")                      \
+    X(WHY_CLOSED_HERE, "closed by the server")     \
+    X(WHY_DRAINED, "server shuts down")            \
+    X(WHY_IDLE, "idle")                            \
+    X(WHY_HEAD_TIMEOUT, "head took too long")      \
+    X(WHY_BODY_TIMEOUT, "body took too long")      \
+    X(WHY_NO_PROGRESS, "client does not read")     \
+    X(WHY_TOO_SLOW, "too many bytes pending")      \
+    X(WHY_DEAD, "no answer to ping")               \
+    X(WHY_CLOSE_TIMEOUT, "close was not answered") \
+    X(WHY_PROTOCOL, "protocol violated")           \
+    X(WHY_TLS, "TLS failed")                       \
     X(WHY_REFUSED, "over a limit")
 
 enum conn_why {

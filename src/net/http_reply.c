@@ -4,9 +4,10 @@
 
 #include <time.h>
 
-static const char security_lines[] = "X-Content-Type-Options: nosniff\r\n"
-                                     "X-Frame-Options: DENY\r\n"
-                                     "Referrer-Policy: no-referrer\r\n";
+#define SECURITY_LINES                    \
+    "X-Content-Type-Options: nosniff\r\n" \
+    "X-Frame-Options: DENY\r\n"           \
+    "Referrer-Policy: no-referrer\r\n"
 
 static bool has_no_body(unsigned status)
 {
@@ -27,7 +28,7 @@ static void add_head(struct buf *out, const struct http_reply *r, bool with_leng
         (void)buf_add_u64(out, r->body.len);
         (void)buf_add_lit(out, "\r\n");
     }
-    (void)buf_add_lit(out, security_lines);
+    (void)buf_add_lit(out, SECURITY_LINES);
     (void)buf_add_str(out, r->headers);
     (void)buf_add_lit(out, "\r\n");
 }

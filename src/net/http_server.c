@@ -5,7 +5,7 @@
 #include "base/metrics.h"
 #include "net/conn.h"
 
-#define PAUSE_AT 16384             /* bytes of pipeline kept before reading is paused */
+#define PAUSE_AT 16384               /* bytes of pipeline kept before reading is paused */
 #define STASH_MAX ((size_t)1 << 20)  /* a peer cannot get there: receives under way are few */
 #define OUT_HIGH ((size_t)256 << 10) /* no further requests are read while that much is due */
 
@@ -125,8 +125,8 @@ static size_t take_chunks(struct conn *c, struct http_state *h, char *bytes, siz
     bool done = false;
     while (!done) {
         struct str piece = {0};
-        enum err e = http_chunked_next(&h->chunked, &at, &left, c->server->opts.max_body, &piece,
-                                       &done);
+        enum err e =
+            http_chunked_next(&h->chunked, &at, &left, c->server->opts.max_body, &piece, &done);
         if (e != OK) {
             refuse(c, e == ERR_LIMIT ? 413 : 400,
                    e == ERR_LIMIT ? "body too large" : "malformed chunk");

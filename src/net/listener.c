@@ -50,8 +50,8 @@ enum err net_parse_address(const char *address, struct sockaddr_storage *out, so
 {
     struct str host, port_text;
     uint64_t port = 0;
-    if (!split_address(str_of(address), &host, &port_text) ||
-        str_to_u64(port_text, &port) != OK || port > 65535 || host.len > 255) {
+    if (!split_address(str_of(address), &host, &port_text) || str_to_u64(port_text, &port) != OK ||
+        port > 65535 || host.len > 255) {
         return ERR_SYNTAX;
     }
     char name[256];

@@ -2,8 +2,8 @@
  *
  * A deadline is moved later by storing a number; the node stays where it is and is looked at again
  * when its slot comes. It never fires early, and late by a tick at most. A node stands in exactly
- * one list of the wheel from wheel_add() to wheel_remove(), also without a deadline, so the wheel is
- * also the list of all objects. SPDX-License-Identifier: MIT */
+ * one list of the wheel from wheel_add() to wheel_remove(), also without a deadline, so the wheel
+ * is also the list of all objects. SPDX-License-Identifier: MIT */
 #ifndef NET_WHEEL_H
 #define NET_WHEEL_H
 #include "base/list.h"
@@ -38,8 +38,8 @@ void wheel_set(struct wheel *w, struct wheel_node *n, uint64_t at_ms);
 void wheel_turn(struct wheel *w, uint64_t now_ms, wheel_fn fn, void *self);
 /* When wheel_turn() should be called next; WHEEL_NEVER: no need. */
 uint64_t wheel_next_ms(const struct wheel *w);
-/* Calls fn for every node; nodes may be moved and removed in `fn` only if it is not called again for
- * them, so callers collect first. */
+/* Calls fn for every node; nodes may be moved and removed in `fn` only if it is not called again
+ * for them, so callers collect first. */
 void wheel_each(struct wheel *w, wheel_fn fn, void *self);
 
 #endif

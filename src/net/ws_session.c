@@ -1,9 +1,9 @@
 /* WebSocket sessions (RFC 6455, RFC 7692): handshake, messages, pings, closing.
  *
- * Between messages a session has no state but the conn's flags: the decoder runs on the stack and is
- * kept only when a frame or message is incomplete at the end of what arrived. A message that lies in
- * one piece is handed on from there. Sessions with deflate contexts of their own (policy not shared)
- * keep them. SPDX-License-Identifier: MIT */
+ * Between messages a session has no state but the conn's flags: the decoder runs on the stack and
+ * is kept only when a frame or message is incomplete at the end of what arrived. A message that
+ * lies in one piece is handed on from there. Sessions with deflate contexts of their own (policy
+ * not shared) keep them. SPDX-License-Identifier: MIT */
 #include "base/alloc.h"
 #include "base/metrics.h"
 #include "net/conn.h"
@@ -19,8 +19,8 @@ static struct metric refusals = METRIC_COUNTER("coincast_net_ws_refused_handshak
                                                "WebSocket handshakes that were not valid.");
 static struct metric messages =
     METRIC_COUNTER("coincast_net_ws_messages_total", "WebSocket messages received.");
-static struct metric violations = METRIC_COUNTER("coincast_net_ws_violations_total",
-                                                 "WebSockets failed for what the peer sent.");
+static struct metric violations =
+    METRIC_COUNTER("coincast_net_ws_violations_total", "WebSockets failed for what the peer sent.");
 
 struct ws_state {
     struct ws_decoder decoder;
@@ -304,8 +304,7 @@ static bool inflate_piece(struct conn *c, const struct ws_item *item, struct str
     if (!w->inflater) {
         w->inflater = inflater_new(c->client_bits);
     }
-    enum err e =
-        inflater_piece(w->inflater, piece, last, c->flags & CF_CLIENT_RESET, &w->message);
+    enum err e = inflater_piece(w->inflater, piece, last, c->flags & CF_CLIENT_RESET, &w->message);
     if (e != OK) {
         bool large = e == ERR_LIMIT;
         fail(c, large ? WS_CLOSE_TOO_LARGE : WS_CLOSE_INVALID_DATA,
