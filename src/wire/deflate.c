@@ -115,7 +115,7 @@ static void forget(struct deflater *d)
 }
 
 /* Compresses and flushes, so that the output ends with the tail 00 00 ff ff. */
-static enum err compress(struct deflater *d, struct str message, struct buf *out)
+static enum err compress_flushed(struct deflater *d, struct str message, struct buf *out)
 {
     size_t want = deflateBound(&d->z, (uLong)message.len) + 16;
     d->used = true;
@@ -144,7 +144,7 @@ enum err deflater_message(struct deflater *d, struct str message, bool reset, st
     if (reset) {
         forget(d);
     }
-    enum err e = compress(d, message, out);
+    enum err e = compress_flushed(d, message, out);
     if (e == OK && out->len == before) {
         /* zlib does not flush twice with nothing between: an empty message is one empty block. */
         e = buf_add(out, "", 1) ? OK : ERR_LIMIT;
