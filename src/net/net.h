@@ -1,12 +1,12 @@
-/* net: connections of one shard: HTTP/1.1 requests, WebSocket sessions and endless responses (SSE) on
- * plain or TLS sockets. It knows bytes and protocols, nothing of channels or markets.
+/* net: connections of one shard: HTTP/1.1 requests, WebSocket sessions and endless responses (SSE)
+ * on plain or TLS sockets. It knows bytes and protocols, nothing of channels or markets.
  *
  * A conn lives and dies on the loop of its net_server. The owner (api, or a tool) gives a table of
  * handlers and a number of bytes of its own behind each conn (conn_user()), so that a client is one
  * allocation. What a handler writes is sent in the flush phase of the turn, in one go.
  *
- * An idle conn owns no buffers: partial input, output that is due and message assembly are allocated
- * while they are needed. SPDX-License-Identifier: MIT */
+ * An idle conn owns no buffers: partial input, output that is due and message assembly are
+ * allocated while they are needed. SPDX-License-Identifier: MIT */
 #ifndef NET_NET_H
 #define NET_NET_H
 #include "base/loop.h"
@@ -20,8 +20,8 @@ struct tls_context;
 
 struct net_handler {
     /* A whole request; slices live during the call. Answer with conn_reply(), conn_upgrade_ws() or
-     * conn_start_stream(), now or later on the same conn (the next pipelined request waits). HEAD is
-     * delivered as HEAD; the reply's body is then dropped by net. */
+     * conn_start_stream(), now or later on the same conn (the next pipelined request waits). HEAD
+     * is delivered as HEAD; the reply's body is then dropped by net. */
     void (*request)(void *self, struct conn *c, const struct http_request *r, struct str body);
     /* A whole WebSocket message (text is valid UTF-8), bounded by max_message. */
     void (*message)(void *self, struct conn *c, bool binary, struct str text);
@@ -40,22 +40,22 @@ struct net_opts {
     struct loop *loop;
     const struct net_handler *handler;
     void *self;
-    size_t user_bytes;          /* behind every conn, zeroed */
-    struct tls_context *tls;    /* NULL: plain */
-    size_t max_conns;           /* 0: no limit; beyond it a 503 and close */
-    size_t max_conns_per_ip;    /* 0: no limit; beyond it a 429 and close */
-    bool limit_loopback;        /* also loopback peers count per IP */
-    size_t max_body;            /* request bodies; 0: 1 MiB */
-    size_t max_pending;         /* bytes waiting for a slow client before it is cut; 0: 64 MiB */
+    size_t user_bytes;       /* behind every conn, zeroed */
+    struct tls_context *tls; /* NULL: plain */
+    size_t max_conns;        /* 0: no limit; beyond it a 503 and close */
+    size_t max_conns_per_ip; /* 0: no limit; beyond it a 429 and close */
+    bool limit_loopback;     /* also loopback peers count per IP */
+    size_t max_body;         /* request bodies; 0: 1 MiB */
+    size_t max_pending;      /* bytes waiting for a slow client before it is cut; 0: 64 MiB */
     struct http_limits http;
-    uint32_t head_timeout_ms;   /* whole head must be there; 0: 10 s */
-    uint32_t body_timeout_ms;   /* whole body; 0: 30 s */
-    uint32_t idle_timeout_ms;   /* keep-alive between requests; 0: 75 s */
-    uint32_t ping_interval_ms;  /* WebSocket pings; 0: none */
-    uint32_t ping_timeout_ms;   /* dead when nothing came for that long after a ping */
-    size_t max_message;         /* WebSocket message, inflated; 0: 64 KiB */
-    uint32_t max_fragments;     /* 0: 1,024 */
-    bool deflate;               /* accept permessage-deflate */
+    uint32_t head_timeout_ms;  /* whole head must be there; 0: 10 s */
+    uint32_t body_timeout_ms;  /* whole body; 0: 30 s */
+    uint32_t idle_timeout_ms;  /* keep-alive between requests; 0: 75 s */
+    uint32_t ping_interval_ms; /* WebSocket pings; 0: none */
+    uint32_t ping_timeout_ms;  /* dead when nothing came for that long after a ping */
+    size_t max_message;        /* WebSocket message, inflated; 0: 64 KiB */
+    uint32_t max_fragments;    /* 0: 1,024 */
+    bool deflate;              /* accept permessage-deflate */
     struct deflate_policy deflate_policy;
 };
 
@@ -68,8 +68,8 @@ enum err net_listen(struct net_server *s, const char *address, uint16_t *bound_p
 /* Whether somebody listens on that address already (a probe without SO_REUSEPORT). */
 enum err net_probe_address(const char *address) MUST_CHECK;
 /* "127.0.0.1:8000", "[::1]:8000", ":8000" (all), to a socket address. */
-enum err net_parse_address(const char *address, struct sockaddr_storage *out, socklen_t *out_len)
-    MUST_CHECK;
+enum err net_parse_address(const char *address, struct sockaddr_storage *out,
+                           socklen_t *out_len) MUST_CHECK;
 bool net_address_is_loopback(const struct sockaddr *addr);
 /* Stops accepting; conns stay. */
 void net_stop_listening(struct net_server *s);
@@ -112,8 +112,8 @@ struct http_reply {
     struct str body;
     bool close; /* end the conn after it */
 };
-/* Answers the request that is waiting. Content-Length, Connection and the server's standard security
- * headers are added. */
+/* Answers the request that is waiting. Content-Length, Connection and the server's standard
+ * security headers are added. */
 void conn_reply(struct conn *c, const struct http_reply *reply);
 /* Answers with ready bytes: a whole response as http_reply_bytes() makes it, shared by many. */
 void conn_reply_ready(struct conn *c, struct str head_and_body, size_t head_len);

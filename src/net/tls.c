@@ -1,0 +1,238 @@
+/* The gate to OpenSSL. A BIO of our own reads from the slice that has just arrived and writes into
+ * an `out`, so a session at rest holds no buffers (SSL_MODE_RELEASE_BUFFERS) and no socket.
+ * SPDX-License-Identifier: MIT */
+#include "net/tls.h"
+
+#include "base/alloc.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+struct tls_context {
+    SSL_CTX *ssl;
+    BIO_METHOD *bio;
+};
+
+struct tls_session {
+    SSL *ssl;
+    struct out_pool *pool;
+    struct out *cipher;
+    const char *in; /* arrived, not read yet */
+    size_t in_len;
+    const char *error;
+};
+
+/* ---- the BIO ---- */
+
+static int bio_read(BIO *bio, char *to, size_t cap, size_t *got)
+{
+    struct tls_session *t = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    if (!t->in_len) {
+        BIO_set_retry_read(bio);
+        return 0;
+    }
+    *got = min_size(cap, t->in_len);
+    memcpy(to, t->in, *got);
+    t->in += *got;
+    t->in_len -= *got;
+    return 1;
+}
+
+static int bio_write(BIO *bio, const char *from, size_t len, size_t *put)
+{
+    struct tls_session *t = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    out_add(t->pool, &t->cipher, from, len);
+    *put = len;
+    return 1;
+}
+
+static long bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
+{
+    (void)bio;
+    (void)num;
+    (void)ptr;
+    return cmd == BIO_CTRL_FLUSH;
+}
+
+static BIO_METHOD *bio_method_new(void)
+{
+    BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "coincast");
+    if (m) {
+        BIO_meth_set_read_ex(m, bio_read);
+        BIO_meth_set_write_ex(m, bio_write);
+        BIO_meth_set_ctrl(m, bio_ctrl);
+    }
+    return m;
+}
+
+/* ---- contexts ---- */
+
+static const char *last_reason(const char *otherwise)
+{
+    unsigned long e = ERR_peek_last_error();
+    const char *text = e ? ERR_reason_error_string(e) : NULL;
+    ERR_clear_error();
+    return text ? text : otherwise;
+}
+
+/* HTTP/1.1 is all we speak: a client that offers only others is told so (RFC 7301, 3.2). */
+static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                           const unsigned char *offered, unsigned offered_len, void *arg)
+{
+    static const unsigned char ours[] = "\x08http/1.1";
+    (void)ssl;
+    (void)arg;
+    unsigned char *chosen = NULL;
+    int result =
+        SSL_select_next_proto(&chosen, out_len, ours, sizeof(ours) - 1, offered, offered_len);
+    *out = chosen;
+    return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+static bool configure(SSL_CTX *ctx)
+{
+    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(ctx, 1);
+    SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
+    return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
+           SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1;
+}
+
+static enum err say(struct buf *error, const char *what, const char *file, const char *why)
+{
+    (void)buf_printf(error, "%s%s: %s", what, file, last_reason(why));
+    return ERR_TLS;
+}
+
+static enum err load(SSL_CTX *ctx, const char *cert_file, const char *key_file, struct buf *error)
+{
+    if (SSL_CTX_use_certificate_chain_file(ctx, cert_file) != 1) {
+        return say(error, "cannot use the TLS certificate ", cert_file, "not a PEM file");
+    }
+    if (SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) != 1) {
+        return say(error, "cannot use the TLS key ", key_file, "not a PEM file");
+    }
+    if (SSL_CTX_check_private_key(ctx) != 1) {
+        return say(error, "the TLS key does not belong to the certificate ", cert_file, "mismatch");
+    }
+    return OK;
+}
+
+enum err tls_context_new(const char *cert_file, const char *key_file, struct tls_context **out,
+                         struct buf *error)
+{
+    struct tls_context *t = mem_zero(sizeof(*t));
+    enum err e = OK;
+    ERR_clear_error();
+    t->ssl = SSL_CTX_new(TLS_server_method());
+    t->bio = bio_method_new();
+    if (!t->ssl || !t->bio || !configure(t->ssl)) {
+        e = say(error, "TLS", "", "not usable here");
+    } else {
+        e = load(t->ssl, cert_file, key_file, error);
+    }
+    if (e != OK) {
+        tls_context_free(t);
+        return e;
+    }
+    *out = t;
+    return OK;
+}
+
+void tls_context_free(struct tls_context *t)
+{
+    if (t) {
+        SSL_CTX_free(t->ssl);
+        BIO_meth_free(t->bio);
+        mem_free(t);
+    }
+}
+
+/* ---- sessions ---- */
+
+struct tls_session *tls_session_new(struct tls_context *context, struct out_pool *pool)
+{
+    struct tls_session *t = mem_zero(sizeof(*t));
+    t->pool = pool;
+    t->error = "";
+    t->ssl = SSL_new(context->ssl);
+    BIO *bio = BIO_new(context->bio);
+    if (!t->ssl || !bio) {
+        abort(); /* memory is gone */
+    }
+    BIO_set_data(bio, t);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(t->ssl, bio, bio);
+    SSL_set_accept_state(t->ssl);
+    return t;
+}
+
+void tls_session_free(struct tls_session *t)
+{
+    if (t) {
+        SSL_free(t->ssl);
+        out_release(t->pool, &t->cipher);
+        mem_free(t);
+    }
+}
+
+void tls_feed(struct tls_session *t, const char *bytes, size_t len)
+{
+    t->in = bytes;
+    t->in_len = len;
+}
+
+enum err tls_read(struct tls_session *t, char *out, size_t cap, size_t *got)
+{
+    ERR_clear_error();
+    if (SSL_read_ex(t->ssl, out, cap, got) == 1) {
+        return OK;
+    }
+    switch (SSL_get_error(t->ssl, 0)) {
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
+        return ERR_MORE;
+    case SSL_ERROR_ZERO_RETURN:
+        return ERR_CLOSED;
+    default:
+        t->error = last_reason("broken");
+        return ERR_TLS;
+    }
+}
+
+size_t tls_write(struct tls_session *t, const char *bytes, size_t len)
+{
+    size_t took = 0;
+    ERR_clear_error();
+    if (!SSL_is_init_finished(t->ssl) || SSL_write_ex(t->ssl, bytes, len, &took) != 1) {
+        ERR_clear_error();
+        return 0;
+    }
+    return took;
+}
+
+void tls_end(struct tls_session *t)
+{
+    ERR_clear_error();
+    if (SSL_is_init_finished(t->ssl)) {
+        (void)SSL_shutdown(t->ssl);
+    }
+    ERR_clear_error();
+}
+
+struct out **tls_out(struct tls_session *t)
+{
+    return &t->cipher;
+}
+
+const char *tls_error(const struct tls_session *t)
+{
+    return t->error;
+}

@@ -1,0 +1,28 @@
+/* tls: the one gate to OpenSSL: sessions that turn plain bytes into records and back, without
+ * touching a socket. Arriving ciphertext is read from where it lies; what is to be sent is
+ * collected in an `out` of the server's pool. SPDX-License-Identifier: MIT */
+#ifndef NET_TLS_H
+#define NET_TLS_H
+#include "base/err.h"
+#include "net/net.h"
+#include "net/out.h"
+
+struct tls_session;
+
+struct tls_session *tls_session_new(struct tls_context *context, struct out_pool *pool);
+void tls_session_free(struct tls_session *t);
+/* Ciphertext that arrived; call tls_read() until it says ERR_MORE, before `bytes` go away. */
+void tls_feed(struct tls_session *t, const char *bytes, size_t len);
+/* Next plain bytes. ERR_MORE: nothing more; ERR_CLOSED: close_notify came; ERR_TLS: broken (an
+ * alert may be due), see tls_error(). Also drives the handshake. */
+enum err tls_read(struct tls_session *t, char *out, size_t cap, size_t *got) MUST_CHECK;
+/* Encrypts; gives the bytes taken, 0 before the handshake is done or when broken. */
+size_t tls_write(struct tls_session *t, const char *bytes, size_t len);
+/* Writes close_notify. */
+void tls_end(struct tls_session *t);
+/* Ciphertext that has to be sent. */
+struct out **tls_out(struct tls_session *t);
+/* Fixed text of what went wrong last. */
+const char *tls_error(const struct tls_session *t);
+
+#endif
