@@ -539,6 +539,11 @@ static void a_flood_of_commands_is_bounded(void **state)
 static void names_are_resolved_beside_the_loop(void **state)
 {
     struct fixture *f = *state;
+#ifdef __SANITIZE_THREAD__
+    /* glibc starts the threads of getaddrinfo_a where ThreadSanitizer can't see it, and the first
+     * allocation in one of them ends the program. */
+    skip();
+#endif
     struct buf url = {0}, error = {0};
     buf_printf(&url, "redis://localhost:%u", f->port);
     assert_int_equal(redis_new(f->loop, buf_str(&url), &f->redis, &error), OK);
