@@ -38,7 +38,6 @@ struct sources {
     struct host hosts[PROVIDER_COUNT];
     struct host_self selves[PROVIDER_COUNT];
     struct flight flights[ENDPOINT_COUNT];
-    struct budget_store store;
     struct buf base_urls[PROVIDER_COUNT];
     struct buf secrets[PROVIDER_COUNT];
     struct reading *reading;
@@ -367,27 +366,6 @@ static void ask(void *self, enum endpoint_id id)
 
 /* ---- building up and taking down ---- */
 
-static void store_add(void *self, struct str name, int64_t delta, budget_done_fn done, void *arg)
-{
-    db_counter_add(self, name, delta, done, arg);
-}
-
-static void store_get(void *self, struct str name, budget_done_fn done, void *arg)
-{
-    db_counter_get(self, name, done, arg);
-}
-
-static void store_text_put(void *self, struct str key, struct str value, budget_done_fn done,
-                           void *arg)
-{
-    db_value_put(self, key, value, done, arg);
-}
-
-static void store_text_get(void *self, struct str key, budget_text_fn done, void *arg)
-{
-    db_value_get(self, key, done, arg);
-}
-
 static uint64_t month_limit(int64_t setting, uint64_t fallback)
 {
     return setting < 0 ? 0 : setting > 0 ? (uint64_t)setting : fallback;
@@ -397,12 +375,12 @@ static void init_host(struct sources *s, enum provider_id id)
 {
     const struct provider *row = provider_row(id);
     const struct sources_opts *o = &s->opts;
-    bool durable = row->durable && o->db;
+    bool durable = row->durable && o->store;
     struct budget_opts budget = {
         .name = row->name,
         .per_minute = o->per_minute[id] ? o->per_minute[id] : row->per_minute,
         .per_month = month_limit(o->per_month[id], row->per_month),
-        .store = durable ? &s->store : NULL,
+        .store = durable ? o->store : NULL,
         .taken = on_counted,
         .loaded = on_loaded,
         .self = &s->selves[id],
@@ -430,8 +408,6 @@ struct sources *sources_new(const struct sources_opts *opts)
     s->mode = opts->mode;
     s->chance = opts->seed + 1;
     s->reading = mem_zero(sizeof(*s->reading));
-    s->store =
-        (struct budget_store){opts->db, store_add, store_get, store_text_put, store_text_get};
     for (int p = 0; p < PROVIDER_COUNT; p++) {
         init_host(s, (enum provider_id)p);
     }

@@ -1,25 +1,25 @@
 /* sources: the facade of this folder: asks the providers by the scheduler's plan, judges what comes
  * back, and hands values up through the callbacks of its options.
  *
- * The app owns loop, fetch, db and recorder; they outlive the sources, with one exception: a count
- * on its way to the disk ends in a callback here, so the order at the end is sources_stop(),
+ * The app owns loop, fetch, store and recorder; they outlive the sources, with one exception: a
+ * count on its way to the disk ends in a callback here, so the order at the end is sources_stop(),
  * db_close(), sources_free(). Callbacks never come from inside sources_new(), sources_start() or
  * sources_refresh(). Main thread. SPDX-License-Identifier: MIT */
 #ifndef SOURCES_SOURCES_H
 #define SOURCES_SOURCES_H
 #include "base/loop.h"
 #include "market/summary.h"
+#include "sources/budget_db.h"
 #include "sources/fetch.h"
 #include "sources/host.h"
 #include "sources/recorder.h"
 #include "sources/scheduler.h"
-#include "store/db.h"
 
 struct sources_opts {
     struct loop *loop;
     struct fetch *fetch;
-    struct db *db;             /* NULL: counts are kept in memory only */
-    struct recorder *recorder; /* NULL: nothing is recorded */
+    const struct budget_store *store; /* budget_store_db(); NULL: counts are kept in memory only */
+    struct recorder *recorder;        /* NULL: nothing is recorded */
     /* By provider; NULL and 0: its own default (provider_row()). */
     const char *base_url[PROVIDER_COUNT]; /* http:// or https:// */
     const char *secret[PROVIDER_COUNT];   /* CoinGecko's key, TAAPI's secret; NULL or "": none */
