@@ -198,7 +198,7 @@ void coinbase_candles(const struct answer_call *c)
     } else {
         end = end < c->now_ms ? end : c->now_ms;
         if (!has_start) {
-            start = end - (MAX_ROWS - 1) * each;
+            start = (end / each - (MAX_ROWS - 1)) * each;
         }
         candle_rows(c, product, each, start < SIM_FIRST_MS ? SIM_FIRST_MS : start, end);
     }
