@@ -22,10 +22,9 @@
 #define DAY_CACHE 1024 /* closed daily candles kept a symbol */
 #define MARKET_DAILY 0.0236
 #define ANCHOR_SPREAD 12.0 /* deviation of anchors in daily deviations */
-#define SYMBOLS 25
 
 /* Rounded market facts of 2026; only their order of magnitude matters. */
-static const struct sim_symbol symbols[SYMBOLS] = {
+static const struct sim_symbol symbols[SIM_SYMBOLS] = {
     {"BTC", "bitcoin", "Bitcoin", "XXBTZUSD", 2, 68000, 19.98e6, 21e6, 1.00, 0.004, 0.024},
     {"ETH", "ethereum", "Ethereum", "XETHZUSD", 2, 2300, 120.7e6, 0, 1.20, 0.012, 0.055},
     {"USDT", "tether", "Tether", "USDTZUSD", 4, 1, 185e9, 0, 0, 0.00012, 0.40},
@@ -54,11 +53,10 @@ static const struct sim_symbol symbols[SYMBOLS] = {
     {"ATOM", "cosmos", "Cosmos Hub", "ATOMUSD", 3, 1.85, 490e6, 0, 1.25, 0.023, 0.060},
 };
 
-/* One venue's share of all volume, and the share of all coins' value that stands in the table. */
-#define VENUE_SHARE 0.09
+/* The share of all coins' value that stands in the table. */
 #define TABLE_SHARE 0.91
 
-enum { PATH_MARKET = SYMBOLS, PATHS };
+enum { PATH_MARKET = SIM_SYMBOLS, PATHS };
 enum draw {
     DRAW_ANCHOR = 1,
     DRAW_WEEK,
@@ -80,7 +78,7 @@ struct day_block {
 struct simulator {
     uint64_t seed;
     struct day_block blocks[PATHS][2];
-    struct sim_candle *days[SYMBOLS]; /* DAY_CACHE each, by day; open_ms says which, -1: none */
+    struct sim_candle *days[SIM_SYMBOLS]; /* DAY_CACHE each, by day; open_ms says which, -1: none */
 };
 
 /* The minutes of one hour of one symbol. */
@@ -92,18 +90,18 @@ struct hour {
 
 size_t sim_symbol_count(void)
 {
-    return SYMBOLS;
+    return SIM_SYMBOLS;
 }
 
 const struct sim_symbol *sim_symbol_at(size_t index)
 {
-    assert(index < SYMBOLS);
+    assert(index < SIM_SYMBOLS);
     return &symbols[index];
 }
 
 size_t sim_find_symbol(struct str symbol)
 {
-    for (size_t i = 0; i < SYMBOLS; i++) {
+    for (size_t i = 0; i < SIM_SYMBOLS; i++) {
         if (str_eq_nocase(symbol, str_of(symbols[i].symbol))) {
             return i;
         }
@@ -113,7 +111,7 @@ size_t sim_find_symbol(struct str symbol)
 
 size_t sim_find_id(struct str id)
 {
-    for (size_t i = 0; i < SYMBOLS; i++) {
+    for (size_t i = 0; i < SIM_SYMBOLS; i++) {
         if (str_eq_nocase(id, str_of(symbols[i].id))) {
             return i;
         }
@@ -133,7 +131,7 @@ struct simulator *simulator_new(uint64_t seed)
 
 void simulator_free(struct simulator *s)
 {
-    for (size_t i = 0; s && i < SYMBOLS; i++) {
+    for (size_t i = 0; s && i < SIM_SYMBOLS; i++) {
         mem_free(s->days[i]);
     }
     mem_free(s);
@@ -284,7 +282,7 @@ static void minute_candle(const struct sim_symbol *y, struct hour *h, size_t i, 
     double reach = 0.45 * usual * h->busy + 0.25 * move;
     double high = fmax(open, close) * (1 + reach * fabs(rng_normal(r)));
     double low = fmin(open, close) * (1 - reach * fabs(rng_normal(r)));
-    double even = y->base_usd * y->supply * y->turnover * VENUE_SHARE / 1440;
+    double even = y->base_usd * y->supply * y->turnover * SIM_VENUE_SHARE / 1440;
     double usd = even * (0.25 + 0.9 * rng_unit(r)) * (0.35 + 0.5 * h->busy + 0.5 * move / usual);
     double bought = 0.5 + 0.12 * rng_normal(r) + (close > open ? 0.06 : -0.06);
     *out = (struct sim_candle){.open_ms = open_ms,
@@ -418,7 +416,7 @@ static void join_day(struct simulator *s, size_t symbol, int64_t day_ms, struct 
 bool simulator_candle(struct simulator *s, size_t symbol, int64_t from_ms, int64_t to_ms,
                       int64_t now_ms, struct sim_candle *out)
 {
-    assert(symbol < SYMBOLS && from_ms % SIM_MINUTE_MS == 0);
+    assert(symbol < SIM_SYMBOLS && from_ms % SIM_MINUTE_MS == 0);
     struct sim_candle sum = {0};
     int64_t at = from_ms < SIM_FIRST_MS ? SIM_FIRST_MS : from_ms;
     int64_t end = to_ms <= now_ms ? to_ms : now_ms + 1;
@@ -467,7 +465,7 @@ double simulator_price(struct simulator *s, size_t symbol, int64_t unix_ms)
 static double table_value(struct simulator *s, int64_t at_ms, double *btc, double *eth)
 {
     double sum = 0;
-    for (size_t i = 0; i < SYMBOLS; i++) {
+    for (size_t i = 0; i < SIM_SYMBOLS; i++) {
         double value = simulator_price(s, i, at_ms) * symbols[i].supply;
         sum += value;
         if (i == 0) {
@@ -482,7 +480,7 @@ static double table_value(struct simulator *s, int64_t at_ms, double *btc, doubl
 static double table_volume(struct simulator *s, int64_t at_ms)
 {
     double sum = 0;
-    for (size_t i = 0; i < SYMBOLS; i++) {
+    for (size_t i = 0; i < SIM_SYMBOLS; i++) {
         struct sim_candle c;
         sum += simulator_last_day(s, i, at_ms, &c) ? c.volume_usd : 0;
     }
@@ -496,7 +494,7 @@ void simulator_global(struct simulator *s, int64_t now_ms, struct sim_global *ou
     double before = table_value(s, now_ms - SIM_DAY_MS, &btc_before, &eth_before);
     double volume = table_volume(s, now_ms), volume_before = table_volume(s, now_ms - SIM_DAY_MS);
     out->market_cap_usd = now / TABLE_SHARE;
-    out->volume_usd = volume / VENUE_SHARE / TABLE_SHARE;
+    out->volume_usd = volume / SIM_VENUE_SHARE / TABLE_SHARE;
     out->market_cap_change_24h_pct = (now / before - 1) * 100;
     out->volume_change_24h_pct = volume_before > 0 ? (volume / volume_before - 1) * 100 : 0;
     out->btc_share_pct = btc / out->market_cap_usd * 100;

@@ -20,6 +20,11 @@
 /* 2018-02-01T00:00:00Z */
 #define SIM_FIRST_MS INT64_C(1517443200000)
 
+/* The part of all trading that the venue of a sim_candle has. */
+#define SIM_VENUE_SHARE 0.09
+
+#define SIM_SYMBOLS 25
+
 struct sim_symbol {
     const char *symbol; /* "BTC" */
     const char *id;     /* CoinGecko's id, "bitcoin" */

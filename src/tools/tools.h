@@ -7,4 +7,9 @@
 /* `coincast load`: many WebSocket clients and a publisher, with counts and latencies. */
 int tool_load(int argc, char **argv);
 
+/* `coincast upstream`: the stand-in for all providers, until SIGTERM (exit code 0). */
+int tool_upstream(int argc, char **argv);
+/* `coincast watch`: live numbers of a server in a terminal. */
+int tool_watch(int argc, char **argv);
+
 #endif

@@ -1,0 +1,115 @@
+/* answer: what the providers would say, as a function of the request and the time.
+ *
+ * Each provider has a file (answer_coingecko.c and so on) that writes its exact wire format from
+ * the simulated market, or from recorded answers when fixtures are given: then nothing is
+ * simulated, and what was not recorded is not found. All providers share one address; their paths
+ * do not collide, but for /api/v3/ping (CoinGecko answers it; nobody needs Binance's).
+ *
+ * One thread; nothing here reads a clock. SPDX-License-Identifier: MIT */
+#ifndef TOOLS_ANSWER_H
+#define TOOLS_ANSWER_H
+#include "base/json.h"
+#include "tools/simulator.h"
+
+struct fixtures;
+
+/* Whose shape an answer has. */
+enum provider {
+    PROVIDER_NONE,
+    PROVIDER_COINGECKO,
+    PROVIDER_ALTERNATIVE,
+    PROVIDER_TAAPI,
+    PROVIDER_BINANCE,
+    PROVIDER_COINBASE,
+    PROVIDER_KRAKEN,
+};
+
+/* Where answers come from; lives as long as the stand-in. */
+struct answer_world {
+    struct simulator *simulator;     /* used when there are no fixtures */
+    const struct fixtures *fixtures; /* NULL: simulated */
+    /* private: Binance's weight of the minute under way */
+    int64_t weight_minute;
+    unsigned weight_used;
+};
+
+struct answer_request {
+    bool is_get;            /* GET or HEAD */
+    struct str path, query; /* not decoded */
+    struct str if_none_match;
+};
+
+struct answer {
+    unsigned status;
+    const char *content_type;
+    struct buf headers; /* further lines, each "Name: value\r\n" */
+    struct buf body;
+};
+
+void answer_init(struct answer *a);
+void answer_fini(struct answer *a);
+
+/* An end point: "coingecko/global". Index into the table of all. */
+size_t answer_target_count(void);
+const char *answer_target_name(size_t target);
+enum provider answer_target_provider(size_t target);
+/* The end point a path belongs to; SIZE_MAX: none. */
+size_t answer_target_of(struct str path);
+
+/* The answer, complete but for what the server adds (length, connection). `a` is initialised. */
+void answer_make(struct answer_world *w, const struct answer_request *r, int64_t now_ms,
+                 struct answer *a);
+/* The provider's own words for 429, or for a failure of its servers. */
+void answer_fault(enum provider p, unsigned status, struct answer *a);
+/* The line every answer carries: that it comes from the stand-in. */
+void answer_mark(struct answer *a, bool recorded);
+
+/* ---- for the providers' files ---- */
+
+struct answer_call {
+    struct answer_world *world;
+    struct simulator *simulator;
+    struct str path, query;
+    struct str name; /* the part of the path that matched '*' */
+    struct str if_none_match;
+    int64_t now_ms;
+    struct answer *out;
+};
+
+/* The decoded value of a parameter; false when absent or empty. Replaces `out`'s content. */
+bool answer_param(const struct answer_call *c, const char *name, struct buf *out);
+/* A parameter that is a whole number: false when it is there and is none. Absent: `*out` stays. */
+bool answer_param_i64(const struct answer_call *c, const char *name, int64_t *out) MUST_CHECK;
+/* true, 1 */
+bool answer_param_is_true(const struct answer_call *c, const char *name);
+/* Sets the status and appends the text to the body. */
+void answer_text(const struct answer_call *c, unsigned status, const char *text);
+/* Whether a comma-separated list holds the part, exactly. */
+bool answer_list_has(struct str list, struct str part);
+/* `price` on a venue whose prices differ by `basis` (0.0001: one part in ten thousand). */
+double answer_venue_price(double price, double basis, int decimals);
+/* Text of fixed decimals; without trailing zeros when `trim`. */
+void answer_fixed(struct buf *out, double value, int decimals, bool trim);
+
+void coingecko_ping(const struct answer_call *c);
+void coingecko_global(const struct answer_call *c);
+void coingecko_simple_price(const struct answer_call *c);
+void coingecko_markets(const struct answer_call *c);
+void coingecko_trending(const struct answer_call *c);
+void alternative_fng(const struct answer_call *c);
+void taapi_rsi(const struct answer_call *c);
+void binance_ticker_24h(const struct answer_call *c);
+void binance_ticker_price(const struct answer_call *c);
+void binance_klines(const struct answer_call *c);
+void binance_exchange_info(const struct answer_call *c);
+void binance_time(const struct answer_call *c);
+void coinbase_products(const struct answer_call *c);
+void coinbase_ticker(const struct answer_call *c);
+void coinbase_stats(const struct answer_call *c);
+void coinbase_candles(const struct answer_call *c);
+void kraken_ticker(const struct answer_call *c);
+void kraken_ohlc(const struct answer_call *c);
+void kraken_time(const struct answer_call *c);
+void kraken_system_status(const struct answer_call *c);
+
+#endif

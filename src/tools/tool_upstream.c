@@ -1,0 +1,148 @@
+/* `coincast upstream`: the stand-in for all providers as a program of its own.
+ * SPDX-License-Identifier: MIT */
+#include "tools/tools.h"
+#include "tools/upstream.h"
+
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+struct settings {
+    const char *listen, *fixtures;
+    uint64_t seed;
+};
+
+static const char help[] =
+    "usage: coincast upstream [--listen HOST:PORT] [--seed N] [--fixtures DIR]\n"
+    "\n"
+    "A stand-in for CoinGecko, Alternative.me, TAAPI, Binance, Coinbase and Kraken on one "
+    "address,\n"
+    "from a simulated market or from recorded answers. Every answer says which in the header\n"
+    "X-Coincast-Upstream. Use http://HOST:PORT/api/v3 as CoinGecko's base URL and "
+    "http://HOST:PORT\n"
+    "as that of the others.\n"
+    "\n"
+    "  --listen HOST:PORT  where to listen (127.0.0.1:8900); port 0 takes a free one and prints "
+    "it\n"
+    "  --seed N            which market to simulate, a whole number (1)\n"
+    "  --fixtures DIR      serve the recorded answers (NAME.json, NAME.meta.json) of that folder\n"
+    "  --help              this text\n"
+    "\n"
+    "It misbehaves on command: POST /_control "
+    "{\"target\":\"coingecko/global\",\"fault\":F,\"value\":V,\n"
+    "\"times\":N}; target may be a provider or *, without times the fault stays. GET /_control "
+    "says\n"
+    "what is set and counts requests. Faults: latency (V ms), 429 (Retry-After V), 5xx (status V,\n"
+    "503), garbage (no JSON), half (half a body), cut (closes within the body), silence, none.\n";
+
+static int wrong(const char *name, const char *value, const char *right)
+{
+    fprintf(stderr, "coincast upstream: %s %s: %s\n", name, value ? value : "without a value",
+            right);
+    return 2;
+}
+
+/* -1: go on; else the exit code. */
+static int read_words(int argc, char **argv, struct settings *s)
+{
+    for (int i = 0; i < argc; i++) {
+        const char *name = argv[i], *value = NULL;
+        char key[32];
+        size_t equals = strcspn(name, "=");
+        if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+            fputs(help, stdout);
+            return 0;
+        }
+        snprintf(key, sizeof(key), "%.*s", (int)min_size(equals, sizeof(key) - 1), name);
+        bool known = strcmp(key, "--listen") == 0 || strcmp(key, "--seed") == 0 ||
+                     strcmp(key, "--fixtures") == 0;
+        if (!known) {
+            return wrong("does not know", name, "it takes --listen, --seed, --fixtures and --help");
+        }
+        value = name[equals] == '=' ? name + equals + 1 : i + 1 < argc ? argv[++i] : NULL;
+        if (!value || !value[0]) {
+            return wrong(key, NULL,
+                         strcmp(key, "--listen") == 0 ? "expected HOST:PORT, as 127.0.0.1:8900"
+                         : strcmp(key, "--seed") == 0 ? "expected a whole number, as 1"
+                                                      : "expected a folder");
+        }
+        if (strcmp(key, "--listen") == 0) {
+            s->listen = value;
+        } else if (strcmp(key, "--fixtures") == 0) {
+            s->fixtures = value;
+        } else if (str_to_u64(str_of(value), &s->seed) != OK) {
+            return wrong(key, value, "expected a whole number from 0 on");
+        }
+    }
+    return -1;
+}
+
+static void on_signal(void *self, unsigned events)
+{
+    (void)events;
+    loop_stop(self);
+}
+
+/* Signals arrive as an event of the loop. */
+static int open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    signal(SIGPIPE, SIG_IGN);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
+        return -1;
+    }
+    return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+static int serve(struct loop *l, const struct settings *s)
+{
+    struct buf error = {0};
+    struct upstream *u = NULL;
+    struct watch signals = {.fd = -1};
+    uint16_t port = 0;
+    int fd = open_signals();
+    enum err e = upstream_start(
+        &(struct upstream_opts){
+            .loop = l, .listen = s->listen, .seed = s->seed, .fixtures = s->fixtures},
+        &u, &port, &error);
+    if (e != OK || fd < 0 || watch_start(l, &signals, fd, WATCH_READ, on_signal, l) != OK) {
+        fprintf(stderr, "coincast upstream: %s\n",
+                error.len ? buf_text(&error) : "cannot receive signals");
+        buf_fini(&error);
+        upstream_free(u);
+        return e == ERR_RANGE || e == ERR_SYNTAX ? 2 : 1;
+    }
+    printf("coincast upstream: listening on port %u, %s\n", (unsigned)port,
+           s->fixtures ? "recorded answers" : "simulated market");
+    fflush(stdout);
+    loop_run(l);
+    watch_stop(&signals);
+    close(fd);
+    upstream_stop(u);
+    for (int i = 0; i < 100 && !upstream_is_idle(u); i++) {
+        loop_turn(l, 10);
+    }
+    upstream_free(u);
+    return 0;
+}
+
+int tool_upstream(int argc, char **argv)
+{
+    struct settings s = {.listen = "127.0.0.1:8900", .seed = 1};
+    struct loop *l = NULL;
+    int code = read_words(argc, argv, &s);
+    if (code >= 0) {
+        return code;
+    }
+    enum err e = loop_new(&(struct loop_opts){.quiet_fallback = true}, &l);
+    if (e != OK) {
+        fprintf(stderr, "coincast upstream: cannot start: %s\n", err_text(e));
+        return 1;
+    }
+    code = serve(l, &s);
+    loop_free(l);
+    return code;
+}

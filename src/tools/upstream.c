@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/upstream.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "net/net.h"
+#include "tools/answer.h"
+#include "tools/control.h"
+#include "tools/fixtures.h"
+
+#define MAX_CONTROL_BYTES 4096
+#define GARBAGE "<html>\x01\x80\xff upstream connect error {\"data\":"
+
+struct upstream {
+    struct loop *loop;
+    struct net_server *server;
+    struct simulator *simulator;
+    struct fixtures *fixtures;
+    struct control *control;
+    struct answer_world world;
+    bool quiet;
+};
+
+/* Behind every connection: an answer that waits for its time. */
+struct client {
+    struct upstream *upstream;
+    struct timer delay;
+    struct answer late;
+    bool has_late, is_head;
+};
+
+static struct http_reply reply_of(const struct answer *a)
+{
+    return (struct http_reply){.status = a->status,
+                               .content_type = a->status == 304 ? STR("") : str_of(a->content_type),
+                               .headers = buf_str(&a->headers),
+                               .body = buf_str(&a->body)};
+}
+
+/* Sends an answer as it stands, or all that announces it and half of it, and closes. */
+static void send_raw(struct conn *c, struct answer *a, bool half, bool head_only)
+{
+    struct buf bytes = {0};
+    buf_add_lit(&a->headers, "Connection: close\r\n");
+    struct http_reply r = reply_of(a);
+    size_t head = http_reply_bytes(&bytes, &r), body = bytes.len - head;
+    conn_write(c, str_sub(buf_str(&bytes), 0, head + (head_only ? 0 : half ? body / 2 : body)));
+    buf_fini(&bytes);
+    conn_finish(c);
+}
+
+/* A recorded answer goes out with the Date it was recorded with or with none, so not through
+ * conn_reply(), which adds today's. */
+static void reply(struct conn *c, struct answer *a, const struct client *k)
+{
+    struct http_reply r = reply_of(a);
+    if (k && k->upstream->fixtures) {
+        send_raw(c, a, false, k->is_head);
+    } else {
+        conn_reply(c, &r);
+    }
+}
+
+static void send_late(void *self)
+{
+    struct client *k = self;
+    k->has_late = false;
+    reply(conn_of_user(k), &k->late, k);
+    answer_fini(&k->late);
+}
+
+static void problem(struct conn *c, unsigned status, struct str detail)
+{
+    struct answer a;
+    answer_init(&a);
+    a.status = status;
+    a.content_type = "application/problem+json";
+    buf_printf(&a.body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":",
+               http_status_text(status), status);
+    json_escape(&a.body, detail);
+    buf_add_char(&a.body, '}');
+    reply(c, &a, NULL);
+    answer_fini(&a);
+}
+
+static void on_control(struct upstream *u, struct conn *c, const struct http_request *r,
+                       struct str body)
+{
+    struct buf error = {0};
+    if (r->method == HTTP_POST) {
+        enum err e =
+            body.len > MAX_CONTROL_BYTES ? ERR_LIMIT : control_set(u->control, body, &error);
+        if (e != OK) {
+            buf_add_str(&error, e == ERR_LIMIT ? STR("at most 4096 bytes") : STR(""));
+            problem(c, e == ERR_LIMIT ? 413 : e == ERR_SYNTAX ? 400 : 422, buf_str(&error));
+            buf_fini(&error);
+            return;
+        }
+        if (!u->quiet) {
+            log_info("upstream", "fault set", "request=%s", log_quote(body));
+        }
+    } else if (r->method != HTTP_GET && r->method != HTTP_HEAD) {
+        problem(c, 405, STR("GET says what is set, POST sets"));
+        return;
+    }
+    struct answer a;
+    answer_init(&a);
+    control_write(u->control, u->fixtures != NULL, &a.body);
+    answer_mark(&a, u->fixtures != NULL);
+    reply(c, &a, NULL);
+    answer_fini(&a);
+}
+
+/* Turns the good answer into what was ordered; true: it is to be sent as it stands now. */
+static bool hurt(struct upstream *u, struct conn *c, size_t target, const struct fault_setting *s,
+                 struct answer *a)
+{
+    enum provider p = target == SIZE_MAX ? PROVIDER_NONE : answer_target_provider(target);
+    switch (s->fault) {
+    case FAULT_NONE:
+    case FAULT_LATENCY:
+        return true;
+    case FAULT_429:
+    case FAULT_5XX:
+        buf_clear(&a->body);
+        buf_clear(&a->headers);
+        answer_fault(p, s->fault == FAULT_429 ? 429 : s->value < 0 ? 503 : (unsigned)s->value, a);
+        if (s->fault == FAULT_429 && s->value >= 0) {
+            buf_printf(&a->headers, "Retry-After: %lld\r\n", (long long)s->value);
+        }
+        answer_mark(a, u->fixtures != NULL);
+        return true;
+    case FAULT_GARBAGE:
+        a->status = 200;
+        buf_clear(&a->body);
+        buf_add_lit(&a->body, GARBAGE);
+        return true;
+    case FAULT_HALF:
+        a->body.len /= 2;
+        return true;
+    case FAULT_CUT:
+        send_raw(c, a, true, false);
+        return false;
+    case FAULT_SILENCE:
+        return false;
+    }
+    return true;
+}
+
+static void on_request(void *self, struct conn *c, const struct http_request *r, struct str body)
+{
+    struct upstream *u = self;
+    struct client *k = conn_user(c);
+    k->upstream = u;
+    k->is_head = r->method == HTTP_HEAD;
+    if (str_eq(r->path, STR("/_control"))) {
+        on_control(u, c, r, body);
+        return;
+    }
+    struct answer_request request = {.is_get = r->method == HTTP_GET || r->method == HTTP_HEAD,
+                                     .path = r->path,
+                                     .query = r->query,
+                                     .if_none_match = http_request_header(r, STR("If-None-Match"))};
+    size_t target = answer_target_of(r->path);
+    struct fault_setting s = control_take(u->control, target);
+    struct answer a;
+    answer_init(&a);
+    /* A fault that reads the body wants one. */
+    if (s.fault == FAULT_HALF || s.fault == FAULT_CUT) {
+        request.if_none_match = STR("");
+    }
+    answer_make(&u->world, &request, loop_wall_ms(u->loop), &a);
+    if (!hurt(u, c, target, &s, &a)) {
+        answer_fini(&a);
+    } else if (s.fault == FAULT_LATENCY) {
+        k->late = a;
+        k->has_late = true;
+        timer_start(u->loop, &k->delay, loop_now_ms(u->loop) + (uint64_t)s.value, send_late, k);
+    } else {
+        reply(c, &a, k);
+        answer_fini(&a);
+    }
+}
+
+static void on_message(void *self, struct conn *c, bool binary, struct str text)
+{
+    (void)self;
+    (void)binary;
+    (void)text;
+    conn_abort(c); /* nothing here upgrades, so this can't be */
+}
+
+static void on_closed(void *self, struct conn *c, uint16_t code, const char *why)
+{
+    struct client *k = conn_user(c);
+    (void)self;
+    (void)code;
+    (void)why;
+    if (k->has_late) {
+        timer_stop(k->upstream->loop, &k->delay);
+        answer_fini(&k->late);
+        k->has_late = false;
+    }
+}
+
+static const struct net_handler handler = {
+    .request = on_request, .message = on_message, .closed = on_closed};
+
+enum err upstream_start(const struct upstream_opts *opts, struct upstream **out, uint16_t *port,
+                        struct buf *error)
+{
+    struct upstream *u = mem_zero(sizeof(*u));
+    u->loop = opts->loop;
+    u->quiet = opts->quiet;
+    u->control = control_new();
+    u->simulator = simulator_new(opts->seed);
+    enum err e = opts->fixtures ? fixtures_open(opts->fixtures, &u->fixtures, error) : OK;
+    if (e != OK) {
+        upstream_free(u);
+        return e;
+    }
+    u->world = (struct answer_world){.simulator = u->simulator, .fixtures = u->fixtures};
+    u->server = net_server_new(&(struct net_opts){.loop = opts->loop,
+                                                  .handler = &handler,
+                                                  .self = u,
+                                                  .user_bytes = sizeof(struct client),
+                                                  .max_body = MAX_CONTROL_BYTES * 2});
+    e = net_listen(u->server, opts->listen, port);
+    if (e != OK) {
+        buf_printf(error, "cannot listen on %s: %s", opts->listen, err_text(e));
+        upstream_free(u);
+        return e;
+    }
+    if (!u->quiet) {
+        log_info("upstream", "listening", "address=%s port=%u answers=%s", opts->listen,
+                 (unsigned)*port, u->fixtures ? "recorded" : "simulated");
+    }
+    *out = u;
+    return OK;
+}
+
+void upstream_stop(struct upstream *u)
+{
+    net_stop_listening(u->server);
+    net_close_all(u->server);
+}
+
+bool upstream_is_idle(const struct upstream *u)
+{
+    return net_count(u->server) == 0;
+}
+
+void upstream_free(struct upstream *u)
+{
+    if (!u) {
+        return;
+    }
+    if (u->server) {
+        net_server_free(u->server);
+    }
+    control_free(u->control);
+    fixtures_free(u->fixtures);
+    simulator_free(u->simulator);
+    mem_free(u);
+}

@@ -1,0 +1,34 @@
+/* upstream: the stand-in for all providers on one address: an HTTP server around answer.h that can
+ * misbehave on command (control.h) at POST /_control {target, fault, value, times}; GET /_control
+ * says what is set and counts requests per target.
+ *
+ * Base URLs for a server that is to use it: http://HOST:PORT/api/v3 for CoinGecko, http://HOST:PORT
+ * for every other provider.
+ *
+ * Runs on the loop it is given, on that loop's thread, and keeps nothing outside itself, so that
+ * several may run in a process. SPDX-License-Identifier: MIT */
+#ifndef TOOLS_UPSTREAM_H
+#define TOOLS_UPSTREAM_H
+#include "base/buf.h"
+#include "base/loop.h"
+
+struct upstream;
+
+struct upstream_opts {
+    struct loop *loop;
+    const char *listen; /* "127.0.0.1:0" */
+    uint64_t seed;
+    const char *fixtures; /* folder of recorded answers; NULL: simulated */
+    bool quiet;           /* no log line at the start and for each fault that is set */
+};
+
+/* `*port` gets the port taken. On failure `error` gets the sentence. */
+enum err upstream_start(const struct upstream_opts *opts, struct upstream **out, uint16_t *port,
+                        struct buf *error) MUST_CHECK;
+/* Cuts all connections; their memory is gone when the loop has turned a few more times and
+ * upstream_free() is allowed once upstream_is_idle(). */
+void upstream_stop(struct upstream *u);
+bool upstream_is_idle(const struct upstream *u);
+void upstream_free(struct upstream *u);
+
+#endif
