@@ -53,7 +53,7 @@ for (const box of document.querySelectorAll('[data-field]')) {
     parts[name].className = name;
   }
   parts.dot.setAttribute('role', 'img');
-  box.querySelector('.origin').replaceChildren(parts.dot, ' ', parts.source, ' ', parts.age, ' ', parts.why);
+  box.querySelector('.origin').replaceChildren(parts.dot, parts.source, parts.age, parts.why);
   lines.set(box.dataset.field, { box, ...parts });
 }
 
@@ -89,7 +89,7 @@ function drawOrigins() {
     line.dot.setAttribute('aria-label', t.freshness[freshness]);
     const known = freshness !== 'unknown';
     put(line.source, known ? providerName(field.source) : '');
-    put(line.age, known ? (ageMs === null ? t.ageUnknown : t.age(ageMs)) : '');
+    put(line.age, known ? ` · ${ageMs === null ? t.ageUnknown : t.age(ageMs)}` : '');
     put(line.why, whyNotFresh(name, freshness, ageMs));
     line.age.title = field?.source.as_of ?? '';
   }
@@ -119,8 +119,8 @@ function drawZones() {
   const rsi = client.summary?.fields.rsi_14.value ?? null;
   const fearLabel = fear === null ? '' : t.fear[FEAR_UPPER.findIndex((upper) => Math.round(fear) <= upper)];
   const rsiLabel = rsi === null ? '' : t.rsi[rsi < 30 ? 0 : rsi > 70 ? 2 : 1];
-  put($('fear-greed-label'), fearLabel ?? '');
-  put($('rsi-label'), rsiLabel);
+  put($('fear-greed-label'), fearLabel ? ` ${fearLabel}` : '');
+  put($('rsi-label'), rsiLabel ? ` ${rsiLabel}` : '');
   drawGauge('fear-greed-gauge', fear, `${shown('fear_greed_index')}, ${fearLabel}`);
   drawGauge('rsi-gauge', rsi, `${shown('rsi_14')}, ${rsiLabel}`);
   $('fear-greed-gauge').setAttribute('aria-label', t.static.fear_greed_index);
@@ -231,7 +231,8 @@ let spokenAt = -Infinity;
 function speak(state, sentence) {
   const now = performance.now();
   const news = state !== spokenState || sentence !== spokenNotice;
-  if (now - spokenAt < (news ? 5000 : SPEAK_EVERY_MS) || (!news && !client.summary)) {
+  const nothingToSay = !client.summary && (!news || state === 'live');
+  if (nothingToSay || now - spokenAt < (news ? 5000 : SPEAK_EVERY_MS)) {
     return;
   }
   spokenAt = now;
