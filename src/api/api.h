@@ -58,10 +58,12 @@ struct api_main_opts {
     /* The L2 copy of the summary is due. May be NULL. */
     void (*keep)(void *self, struct str summary);
     void *self;
-    const char *io_name;
+    const char *io_name; /* of the shards, for health */
 };
 struct api_main *api_main_new(const struct api_main_opts *opts);
 void api_main_free(struct api_main *a);
+/* The shards' back end, known once they are built. Borrowed. */
+void api_main_set_io(struct api_main *a, const char *io_name);
 /* After all shards are there: first answers, timers. */
 void api_main_start(struct api_main *a);
 /* The summary changed: answers are made anew; what was unknown and is known now is sent at once. */

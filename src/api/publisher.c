@@ -358,6 +358,11 @@ void api_main_add_shard(struct api_main *a, struct api_shard *s, struct mailbox 
     }
 }
 
+void api_main_set_io(struct api_main *a, const char *io_name)
+{
+    a->opts.io_name = io_name;
+}
+
 void api_main_start(struct api_main *a)
 {
     answers_due(a);

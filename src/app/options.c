@@ -145,10 +145,6 @@ const struct conf_row option_rows[] = {
      .type = CONF_TEXT,
      .help = "File to which upstream traffic is appended.",
      AT(record)},
-    {.name = "COINCAST_PUBLISH_LOG",
-     .type = CONF_TEXT,
-     .help = "File to which every published message is appended.",
-     AT(publish_log)},
     PROVIDER_ROWS("COINGECKO", "CoinGecko", PROVIDER_COINGECKO, "10", "10000"),
     PROVIDER_ROWS("ALTERNATIVE", "Alternative.me", PROVIDER_ALTERNATIVE, "10", "-1"),
     PROVIDER_ROWS("TAAPI", "TAAPI", PROVIDER_TAAPI, "4", "-1"),
@@ -172,10 +168,8 @@ const struct conf_row option_rows[] = {
      .fallback = "0",
      .help = "Peers on loopback are held to the per-address limits too.",
      AT(limit_loopback)},
-    INT_ROW(
-        "COINCAST_MAX_PENDING", max_pending, "65536", 4096, 1073741824, "bytes",
-        "Bytes that may wait in memory for one slow client before it is cut, beyond the message "
-        "under way."),
+    INT_ROW("COINCAST_MAX_PENDING", max_pending, "8388608", 4096, 1073741824, "bytes",
+            "Bytes that may wait in memory for one slow client before it is cut."),
     INT_ROW("COINCAST_MAX_BODY", max_body, "16777216", 1024, 1073741824, "bytes",
             "Largest request body."),
     INT_ROW("COINCAST_MAX_MESSAGE", max_message, "65536", 128, 67108864, "bytes",

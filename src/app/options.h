@@ -5,17 +5,16 @@
 #include "base/conf.h"
 #include "sources/source.h"
 
-enum source_kind { SOURCE_LIVE, SOURCE_DEMO, SOURCE_AUTO, SOURCE_NONE, SOURCE_REPLAY };
+enum source_kind { SOURCE_LIVE, SOURCE_DEMO, SOURCE_AUTO, SOURCE_NONE };
 
 struct options {
     char *listen;
     int64_t shards;
     int io; /* enum io_kind */
     char *data_dir;
-    char *source;      /* live, demo, auto, none */
-    int profile;       /* enum sources_profile */
-    char *record;      /* file */
-    char *publish_log; /* file */
+    char *source; /* live, demo, auto, none */
+    int profile;  /* enum sources_profile */
+    char *record; /* file */
     char *redis_url;
     char *taapi_secret, *coingecko_key;
     char *url[PROVIDER_COUNT];

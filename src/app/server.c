@@ -1,0 +1,468 @@
+/* `coincast serve`: builds everything, joins it, runs, and takes it apart in the reverse order.
+ * This is the one place where all parts meet; it holds no rules of its own.
+ * SPDX-License-Identifier: MIT */
+#include "app/app.h"
+#include "app/feed.h"
+#include "app/keep.h"
+#include "app/options.h"
+#include "app/shards.h"
+#include "base/alloc.h"
+#include "base/log.h"
+#include "hub/hub.h"
+#include "store/cache.h"
+#include "store/db.h"
+#include "store/redis.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAIN_LETTERS = 16384, WORKERS = 2, CACHE_ENTRIES = 1000, CACHE_BYTES = 8 << 20 };
+
+struct server {
+    struct options options;
+    struct conf *conf;
+    enum source_kind kind;
+    struct loop *loop;
+    struct mailbox *mail;
+    struct work_pool *pool;
+    struct db *db;
+    struct redis *redis;
+    struct cache *cache;
+    struct recorder *recorder;
+    struct hub *hub;
+    struct summary summary;
+    struct api_settings settings;
+    struct api_main *api;
+    struct tls_context *tls;
+    struct shards *shards;
+    struct feed *feed;
+    struct collect_hook signal_hook;
+    int64_t started_ms;
+    bool draining;
+};
+
+/* ---- signals: the handler notes and wakes, the loop acts ---- */
+
+static volatile sig_atomic_t signals_seen;
+static struct loop *signal_loop;
+
+static void on_signal(int number)
+{
+    (void)number;
+    if (++signals_seen > 1) {
+        _exit(1); /* asked twice: at once */
+    }
+    loop_wake(signal_loop);
+}
+
+static void begin_shutdown(struct server *s)
+{
+    s->draining = true;
+    log_info("serve", "shutting down", "drain_ms=%lld", (long long)s->options.drain_ms);
+    shards_drain(s->shards, (uint32_t)s->options.drain_ms);
+}
+
+static void look_for_signal(void *self)
+{
+    struct server *s = self;
+    if (signals_seen && !s->draining) {
+        begin_shutdown(s);
+    }
+}
+
+static void catch_signals(struct server *s)
+{
+    struct sigaction act = {.sa_handler = on_signal};
+    signal_loop = s->loop;
+    loop_add_collect(s->loop, &s->signal_hook, look_for_signal, s);
+    sigaction(SIGTERM, &act, NULL);
+    sigaction(SIGINT, &act, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void all_drained(void *self)
+{
+    struct server *s = self;
+    loop_stop(s->loop);
+}
+
+/* ---- what the parts want of each other ---- */
+
+static void on_changed(void *self)
+{
+    struct server *s = self;
+    api_main_changed(s->api);
+}
+
+static void on_mode_changed(void *self)
+{
+    struct server *s = self;
+    cache_set_prefix(s->cache, keep_prefix(s->summary.mode));
+    api_main_mode_changed(s->api);
+}
+
+static void do_refresh(void *self, api_refresh_done_fn done, void *done_self)
+{
+    feed_refresh(((struct server *)self)->feed, done, done_self);
+}
+
+static void do_demand(void *self)
+{
+    feed_demand(((struct server *)self)->feed);
+}
+
+static void do_keep(void *self, struct str summary)
+{
+    struct server *s = self;
+    cache_put(s->cache, KEEP_KEY, summary, KEEP_L1_MS, KEEP_L2_MS);
+}
+
+static void restored(void *self, enum err e, struct str kept)
+{
+    struct server *s = self;
+    if (e == OK) {
+        int n = keep_restore(&s->summary, kept, loop_wall_ms(s->loop));
+        log_info("serve", "numbers kept from before", "fields=%d", n);
+        if (n) {
+            api_main_changed(s->api);
+        }
+    }
+}
+
+/* ---- health ---- */
+
+static void write_component(struct json_writer *w, const char *name, bool ok, const char *reason,
+                            int64_t since_ms)
+{
+    json_object(w);
+    json_key(w, "name");
+    json_text(w, name);
+    json_key(w, "status");
+    json_text(w, ok ? "ok" : "degraded");
+    json_key(w, "reason");
+    json_text(w, reason && reason[0] ? reason : NULL);
+    json_key(w, "since");
+    if (since_ms) {
+        json_time(w, since_ms);
+    } else {
+        json_null(w);
+    }
+    json_object_end(w);
+}
+
+static int do_health(void *self, struct json_writer *w)
+{
+    struct server *s = self;
+    const char *reason = NULL;
+    int64_t since = s->started_ms;
+    int worst = s->feed ? feed_health(s->feed, w) : 0;
+    bool db_ok = db_healthy(s->db, &reason, &since);
+    write_component(w, "database", db_ok, reason, since);
+    write_component(w, "cache", true, NULL, s->started_ms);
+    bool redis_ok = true;
+    if (s->redis) {
+        redis_ok = redis_healthy(s->redis, &reason, &since);
+        write_component(w, "redis", redis_ok, reason, since);
+    }
+    bool record_ok = true;
+    if (s->recorder) {
+        reason = NULL;
+        record_ok = recorder_healthy(s->recorder, &reason);
+        write_component(w, "recorder", record_ok, reason, s->started_ms);
+    }
+    write_component(w, "bus", hub_dropped(s->hub) == 0,
+                    hub_dropped(s->hub) ? "messages were lost on the way to a shard" : NULL,
+                    s->started_ms);
+    int shard_worst = shards_health(s->shards, w, s->started_ms);
+    int rest = db_ok && redis_ok && record_ok && hub_dropped(s->hub) == 0 ? shard_worst : 1;
+    return worst > rest ? worst : rest;
+}
+
+/* ---- building, in order; each step says in `error` why it failed ---- */
+
+static void raise_open_files(struct server *s)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+        if (s->options.max_conns == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur > 256) {
+            s->options.max_conns = (int64_t)limit.rlim_cur - 128;
+        }
+    }
+}
+
+static void fill_settings(struct server *s, bool loopback)
+{
+    const struct options *o = &s->options;
+    static const uint32_t dashboard_ms[PROFILE_COUNT] = {30000, 300000, 600000};
+    static const uint32_t btc_ms[PROFILE_COUNT] = {10000, 300000, 600000};
+    s->settings = (struct api_settings){
+        .token = o->api_token,
+        .origins = o->origins ? o->origins : "",
+        .listen = o->listen,
+        .loopback_only = loopback && !o->trusted_proxy,
+        .limit_loopback = o->limit_loopback,
+        .commands_per_s = (uint32_t)o->commands_per_s,
+        .dashboard_ms = dashboard_ms[o->profile],
+        .btc_price_ms = btc_ms[o->profile],
+        .drain_ms = (uint32_t)o->drain_ms,
+        .sources = s->kind != SOURCE_NONE,
+        .version = COINCAST_VERSION,
+        .max_subscriptions = (size_t)o->max_subscriptions,
+    };
+}
+
+static enum err check_address(struct server *s, struct buf *error)
+{
+    struct sockaddr_storage addr;
+    socklen_t len = 0;
+    const char *listen = s->options.listen;
+    if (net_parse_address(listen, &addr, &len) != OK) {
+        buf_printf(error,
+                   "COINCAST_LISTEN=%s: an address and port such as 127.0.0.1:8000 is needed",
+                   listen);
+        return ERR_SYNTAX;
+    }
+    if (net_probe_address(listen) == ERR_BUSY) {
+        buf_printf(error, "%s is taken: another instance or program serves there", listen);
+        return ERR_BUSY;
+    }
+    bool loopback = net_address_is_loopback((struct sockaddr *)&addr);
+    if (!loopback && !s->options.tls_cert && !s->options.trusted_proxy) {
+        log_warn("serve", "listening beyond this machine without TLS",
+                 "listen=%s advice=\"set COINCAST_TLS_CERT and COINCAST_TLS_KEY, or "
+                 "COINCAST_TRUSTED_PROXY=1 behind a proxy\"",
+                 listen);
+    }
+    fill_settings(s, loopback);
+    return OK;
+}
+
+static enum err open_stores(struct server *s, struct buf *error)
+{
+    const struct options *o = &s->options;
+    s->pool = work_pool_new(WORKERS);
+    enum err e = db_open(o->data_dir, s->pool, s->loop, &s->db, error);
+    if (e == OK && o->redis_url) {
+        e = redis_new(s->loop, str_of(o->redis_url), &s->redis, error);
+    }
+    if (e == OK && o->record) {
+        e = recorder_open(s->loop, o->record, &s->recorder, error);
+    }
+    s->cache = cache_new(s->loop, s->redis, CACHE_ENTRIES, CACHE_BYTES);
+    return e;
+}
+
+static enum err open_tls(struct server *s, struct buf *error)
+{
+    const struct options *o = &s->options;
+    if (!o->tls_cert && !o->tls_key) {
+        return OK;
+    }
+    if (!o->tls_cert || !o->tls_key) {
+        buf_add_lit(error, "COINCAST_TLS_CERT and COINCAST_TLS_KEY belong together: set both");
+        return ERR_SYNTAX;
+    }
+    return tls_context_new(o->tls_cert, o->tls_key, &s->tls, error);
+}
+
+static struct net_opts net_limits(const struct server *s)
+{
+    const struct options *o = &s->options;
+    return (struct net_opts){
+        .tls = s->tls,
+        .max_conns = (size_t)o->max_conns,
+        .max_conns_per_ip = (size_t)o->max_conns_per_ip,
+        .limit_loopback = o->limit_loopback,
+        .max_body = (size_t)o->max_body,
+        .max_pending = (size_t)o->max_pending,
+        .ping_interval_ms = (uint32_t)o->ping_interval_ms,
+        .ping_timeout_ms = (uint32_t)o->ping_timeout_ms,
+        .max_message = (size_t)o->max_message,
+        .deflate = o->deflate,
+        .deflate_policy = {.shared = true, .server_window_bits = 12},
+    };
+}
+
+static enum err open_hub_and_shards(struct server *s, uint16_t *port, struct buf *error)
+{
+    const struct options *o = &s->options;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    s->hub = hub_new(&(struct hub_opts){.loop = s->loop,
+                                        .history_count = (size_t)o->history_count,
+                                        .history_bytes = (size_t)o->history_bytes,
+                                        .history_ms = (uint64_t)o->history_ms});
+    s->api = api_main_new(&(struct api_main_opts){
+        .loop = s->loop,
+        .mail = s->mail,
+        .hub = s->hub,
+        .summary = &s->summary,
+        .settings = &s->settings,
+        .refresh = s->kind == SOURCE_NONE ? NULL : do_refresh,
+        .demand = s->kind == SOURCE_NONE ? NULL : do_demand,
+        .health = do_health,
+        .keep = do_keep,
+        .self = s,
+        .io_name = "unknown",
+    });
+    return shards_new(
+        &(struct shards_opts){
+            .count = o->shards   ? (int)o->shards
+                     : cores > 2 ? (int)cores - 1
+                                 : 1,
+            .listen = o->listen,
+            .io = (enum io_kind)o->io,
+            .main_mail = s->mail,
+            .main = s->api,
+            .settings = &s->settings,
+            .net = net_limits(s),
+            .drained = all_drained,
+            .self = s,
+        },
+        &s->shards, port, error);
+}
+
+static enum err open_feed(struct server *s, struct buf *error)
+{
+    if (s->kind == SOURCE_NONE) {
+        return OK;
+    }
+    return feed_new(&(struct feed_opts){.loop = s->loop,
+                                        .options = &s->options,
+                                        .kind = s->kind,
+                                        .db = s->db,
+                                        .recorder = s->recorder,
+                                        .summary = &s->summary,
+                                        .changed = on_changed,
+                                        .mode_changed = on_mode_changed,
+                                        .self = s},
+                    &s->feed, error);
+}
+
+/* ---- life ---- */
+
+static void close_all(struct server *s)
+{
+    api_main_free(s->api);
+    feed_stop(s->feed);
+    shards_free(s->shards);
+    hub_free(s->hub);
+    mailbox_free(s->mail);
+    tls_context_free(s->tls);
+    cache_free(s->cache);
+    redis_free(s->redis);
+    recorder_close(s->recorder);
+    if (s->db) {
+        db_close(s->db);
+    }
+    feed_free(s->feed);
+    if (s->pool) {
+        work_pool_free(s->pool);
+    }
+    loop_free(s->loop);
+    conf_free(s->conf);
+}
+
+static void say_hello(const struct server *s, uint16_t port)
+{
+    static const char *const kinds[] = {"live", "demo", "auto", "none"};
+    const char *reason = shards_io_reason(s->shards);
+    log_info("serve", "ready", "url=%s://localhost:%u source=%s io=%s%s%s version=%s",
+             s->tls ? "https" : "http", port, kinds[s->kind], shards_io_name(s->shards),
+             reason[0] ? " io_reason=" : "", reason[0] ? log_quote(str_of(reason)) : "",
+             COINCAST_VERSION);
+    if (s->kind == SOURCE_DEMO) {
+        log_warn("serve", "ALL DATA IS SIMULATED", "source=demo");
+    }
+}
+
+static enum err run(struct server *s, struct buf *error)
+{
+    uint16_t port = 0;
+    raise_open_files(s);
+    (void)source_parse(str_of(s->options.source), &s->kind);
+    summary_init(&s->summary, MODE_LIVE);
+    enum err e = loop_new(&(struct loop_opts){.io = IO_EPOLL}, &s->loop);
+    if (e != OK) {
+        return e;
+    }
+    s->started_ms = loop_wall_ms(s->loop);
+    s->mail = mailbox_new(s->loop, MAIN_LETTERS);
+    if ((e = check_address(s, error)) != OK || (e = open_stores(s, error)) != OK ||
+        (e = open_tls(s, error)) != OK || (e = open_feed(s, error)) != OK ||
+        (e = open_hub_and_shards(s, &port, error)) != OK) {
+        return e;
+    }
+    cache_set_prefix(s->cache, keep_prefix(s->summary.mode));
+    catch_signals(s);
+    api_main_set_io(s->api, shards_io_name(s->shards));
+    api_main_start(s->api);
+    if ((e = shards_start(s->shards)) != OK) {
+        return e;
+    }
+    if (s->feed) {
+        cache_get(s->cache, KEEP_KEY, restored, s);
+        feed_start(s->feed);
+    }
+    say_hello(s, port);
+    loop_run(s->loop);
+    log_info("serve", "stopped", "uptime_s=%lld",
+             (long long)((loop_wall_ms(s->loop) - s->started_ms) / 1000));
+    return OK;
+}
+
+static void seed_hashes(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    str_hash_seed((uint64_t)t.tv_nsec * 0x9E3779B97F4A7C15U ^ (uint64_t)t.tv_sec ^
+                  (uint64_t)(uintptr_t)&t);
+}
+
+static int help(void)
+{
+    struct buf out = {0};
+    buf_add_lit(&out, "usage: coincast serve [--SETTING VALUE] ...\n\n"
+                      "Settings: flag, environment, .env, default, in this order.\n\n");
+    conf_write_help(option_rows, option_count, &out);
+    fwrite(out.ptr, 1, out.len, stdout);
+    buf_fini(&out);
+    return 0;
+}
+
+int app_serve(int argc, char **argv)
+{
+    struct server s = {0};
+    struct buf error = {0};
+    struct conf_inputs in = {.argc = argc, .argv = argv, .env = environ, .env_file = ".env"};
+    char **words = NULL;
+    int code = 0;
+    seed_hashes();
+    if (conf_load(option_rows, option_count, &s.options, &in, &s.conf, &error) != OK) {
+        fprintf(stderr, "coincast: %s\n", buf_text(&error));
+        code = 2;
+    } else if (conf_help_wanted(s.conf)) {
+        code = help();
+    } else if (conf_args(s.conf, &words) > 0) {
+        fprintf(stderr,
+                "coincast: serve takes settings only, not \"%s\"; see coincast serve "
+                "--help\n",
+                words[0]);
+        code = 2;
+    } else {
+        (void)log_configure(str_of(s.options.log));
+        log_add_secret(str_of(s.options.taapi_secret));
+        log_add_secret(str_of(s.options.coingecko_key));
+        log_add_secret(str_of(s.options.api_token));
+        if (run(&s, &error) != OK) {
+            fprintf(stderr, "coincast: %s\n", buf_text(&error));
+            code = 1;
+        }
+    }
+    close_all(&s);
+    buf_fini(&error);
+    return code;
+}
