@@ -1,0 +1,160 @@
+/* Numbers: a server that asks the stand-in upstream for everything, and what clients see of it,
+ * also when the upstream misbehaves. SPDX-License-Identifier: MIT */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { Client } from './lib/client.mjs';
+import { assertCursor, assertData, assertSummary, FIELDS, json } from './lib/http.mjs';
+import { backEnds, startServer, startUpstream, until } from './lib/server.mjs';
+
+const SUMMARY = '/api/crypto/dashboard-summary';
+const known = async (server) => {
+  const { body } = await json(server, SUMMARY);
+  return FIELDS.every((field) => body[field] !== null) && body;
+};
+const component = async (server, name) => {
+  const { body } = await json(server, '/api/health');
+  return body.components.find((c) => c.name.includes(name));
+};
+
+for (const { io, skip } of await backEnds()) {
+  describe(`data on ${io}`, { skip }, () => {
+    let upstream;
+    let server;
+    before(async () => {
+      upstream = await startUpstream();
+      server = await startServer({ io, source: 'live', env: upstream.env });
+    });
+    after(async () => {
+      await server?.stop();
+      await upstream?.stop();
+    });
+
+    test('all six numbers are known soon, and say that they are simulated', async () => {
+      const s = await until(() => known(server), 'six numbers', 15_000);
+      assertSummary(s);
+      assert.equal(s.mode, 'demo');
+      assert.ok(s.btc_price > 0 && s.market_cap > 0 && s.volume_24h > 0);
+      assert.ok(s.fear_greed_index >= 0 && s.fear_greed_index <= 100);
+      assert.ok(s.rsi_14 >= 0 && s.rsi_14 <= 100);
+      assert.equal(s.sources.rsi_14.method, 'computed');
+      assert.ok(s.sources.rsi_14.closes >= 15);
+      assert.deepEqual(s.stale, []);
+      assert.match(s.last_updated, /Z$/);
+      const ready = await json(server, '/readyz');
+      assert.equal(ready.status, 200);
+    });
+
+    test('a client gets welcome, dashboard and price at once', async () => {
+      await until(() => known(server), 'six numbers', 15_000);
+      const c = await Client.connect(server.ws);
+      const welcome = await c.next('welcome');
+      assertData(welcome, 'demo');
+      assertSummary(welcome.data);
+      assert.ok(welcome.data.btc_price > 0);
+      const dashboard = await c.next('dashboard_update', 12_000);
+      assertData(dashboard, 'demo');
+      assertSummary(dashboard.data);
+      assertCursor(dashboard.cursor);
+      assert.ok(['scheduled_update', 'force_update'].includes(dashboard.source));
+      const price = await c.next('btc_price_update', 12_000);
+      assertData(price, 'demo');
+      assertCursor(price.cursor);
+      assert.ok(price.data.btc_price > 0);
+      assert.ok(Number.isFinite(price.data.btc_change_24h));
+      await c.close();
+    });
+
+    test('a forced refresh costs one fetch however many ask, and is told to all', async () => {
+      await until(() => known(server), 'six numbers', 15_000);
+      const counts = async () => (await upstream.control());
+      const before_ = JSON.stringify(await counts());
+      const c = await Client.connect(server.ws);
+      await c.next('welcome');
+      const answers = await Promise.all(Array.from({ length: 20 }, () => json(server, `${SUMMARY}/refresh`)));
+      for (const { status, body } of answers) {
+        assert.equal(status, 200);
+        assertSummary(body);
+        assert.equal(typeof body.refreshed, 'boolean');
+        if (!body.refreshed) assert.ok(body.reason.length > 10);
+      }
+      if (answers.some((a) => a.body.refreshed)) {
+        await c.next((m) => m.type === 'dashboard_update' && m.source === 'force_update');
+      }
+      await c.close();
+      assert.ok(before_.length > 2);
+      const total = (text) => [...text.matchAll(/"(?:count|requests)":(\d+)/g)]
+        .reduce((sum, m) => sum + Number(m[1]), 0);
+      const spent = total(JSON.stringify(await counts())) - total(before_);
+      assert.ok(spent <= 12, `${spent} requests for 20 refreshes`);
+    });
+
+    test('ETag: equal while the numbers are, 304 for those who have them', async () => {
+      await until(() => known(server), 'six numbers', 15_000);
+      await until(async () => {
+        const { headers } = await json(server, SUMMARY);
+        const again = await fetch(server.origin + SUMMARY, { headers: { 'if-none-match': headers.etag } });
+        await again.arrayBuffer();
+        return again.status === 304;
+      }, 'a 304');
+    });
+
+    test('health has a component per provider', async () => {
+      await until(() => known(server), 'six numbers', 15_000);
+      for (const name of ['coingecko', 'alternative', 'binance', 'coinbase', 'kraken']) {
+        const c = await component(server, name);
+        assert.ok(c, `a component for ${name}`);
+        assert.ok(c.status.length > 0);
+      }
+    });
+  });
+
+  describe(`a misbehaving upstream on ${io}`, { skip }, () => {
+    for (const fault of ['429', '5xx', 'garbage', 'half', 'cut', 'silence']) {
+      test(`${fault} from CoinGecko's global: nulls with a reason, the rest works`, async () => {
+        const upstream = await startUpstream();
+        await upstream.control({ target: 'coingecko/global', fault, times: 1000 });
+        const server = await startServer({ io, source: 'live', env: upstream.env });
+        try {
+          const s = await until(async () => {
+            const { body } = await json(server, SUMMARY);
+            return body.btc_price !== null && body.fear_greed_index !== null && body;
+          }, 'price and fear & greed', 15_000);
+          assertSummary(s);
+          assert.equal(s.market_cap, null);
+          assert.ok(s.stale.includes('market_cap'));
+          assert.ok(s.sources.market_cap.reason.length > 0);
+          const ready = await json(server, '/readyz');
+          assert.equal(ready.status, 503);
+          assert.match(ready.text, /market_cap/);
+          const { status, body } = await json(server, '/api/health');
+          assert.equal(status, 200);
+          if (fault !== 'silence') {
+            const gecko = await until(async () => {
+              const c = await component(server, 'coingecko');
+              return c && c.status !== 'ok' && c;
+            }, 'CoinGecko is not well');
+            assert.ok(gecko.reason.length > 0, JSON.stringify(body));
+          }
+        } finally {
+          await server.stop();
+          await upstream.stop();
+        }
+      });
+    }
+  });
+
+  describe(`--source demo on ${io}`, { skip }, () => {
+    test('needs nothing else and never passes for live', async () => {
+      const server = await startServer({ io, source: 'demo' });
+      try {
+        const s = await until(() => known(server), 'six numbers', 15_000);
+        assertSummary(s);
+        assert.equal(s.mode, 'demo');
+        const { body } = await json(server, '/api/health');
+        assert.equal(body.mode, 'demo');
+      } finally {
+        await server.stop();
+      }
+    });
+  });
+}

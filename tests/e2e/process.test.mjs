@@ -1,0 +1,196 @@
+/* The program as an operator meets it: starting, refusing to start, ending.
+ * SPDX-License-Identifier: MIT */
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { Client } from './lib/client.mjs';
+import { json, mustPublish } from './lib/http.mjs';
+import { backEnds, freePort, run, sleep, startServer } from './lib/server.mjs';
+
+const oneLine = (text) => {
+  const lines = text.split('\n').filter((line) => line.trim());
+  assert.equal(lines.length, 1, `one line: ${text}`);
+  return lines[0];
+};
+
+describe('the command line', () => {
+  test('version and help end with 0', async () => {
+    const version = await run(['version']);
+    assert.equal(version.code, 0, version.stderr);
+    assert.match(version.stdout, /\d+\.\d+/);
+    for (const args of [['--help'], ['serve', '--help'], ['upstream', '--help']]) {
+      const help = await run(args);
+      assert.equal(help.code, 0, `${args}: ${help.stderr}`);
+      assert.match(help.stdout, /--/);
+    }
+  });
+
+  const wrong = [
+    [['nonsense'], /serve/],
+    [['serve', '--no-such-flag', '1'], /no-such-flag/],
+    [['serve', '--listne', '127.0.0.1:1'], /listen/],
+    [['serve', '--listen', 'nonsense'], /nonsense/],
+    [['serve', '--listen', '127.0.0.1:99999'], /99999/],
+    [['serve', '--shards', 'many'], /many/],
+    [['serve', '--io', 'magic'], /uring/],
+    [['serve', '--source', 'tomorrow'], /demo/],
+    [['serve', '--listen'], /listen/],
+    [['upstream'], /listen/],
+  ];
+  for (const [args, hint] of wrong) {
+    test(`wrong usage ends with 2 and says what is right: ${args.join(' ')}`, async () => {
+      const { code, stderr } = await run(args);
+      assert.equal(code, 2, stderr);
+      assert.match(oneLine(stderr), hint);
+    });
+  }
+
+  test('wrong settings in the environment are refused the same way', async () => {
+    for (const [name, value] of [['COINCAST_SHARDS', '-3'], ['COINCAST_DRAIN_MS', 'soon'],
+      ['COINCAST_SHRADS', '2'], ['REDIS_URL', 'http://127.0.0.1']]) {
+      const { code, stderr } = await run(['serve', '--source', 'none'], { env: { [name]: value } });
+      assert.equal(code, 2, `${name}: ${stderr}`);
+      assert.match(oneLine(stderr), new RegExp(name.replace('SHRADS', 'SHARDS')));
+    }
+  });
+
+  test('a secret is never repeated in an error or the log', async () => {
+    const { code, stderr } = await run(['serve', '--source', 'none'],
+      { env: { REDIS_URL: 'redis://:hunter2secret@host:notaport' } });
+    assert.equal(code, 2);
+    assert.doesNotMatch(stderr, /hunter2secret/);
+  });
+});
+
+for (const { io, skip } of await backEnds()) {
+  describe(`a process on ${io}`, { skip }, () => {
+    test('a second instance on the same address ends with 1 and says so', async () => {
+      const server = await startServer({ io });
+      try {
+        const { code, stderr } = await run(['serve', '--source', 'none'], {
+          env: { COINCAST_LISTEN: `127.0.0.1:${server.port}`, COINCAST_IO: io },
+        });
+        assert.equal(code, 1, stderr);
+        assert.match(stderr, new RegExp(String(server.port)));
+        assert.match(stderr, /in use|already/i);
+      } finally {
+        await server.stop();
+      }
+    });
+
+    test('an address that another program holds is refused as well', async () => {
+      const other = net.createServer();
+      await new Promise((done) => other.listen(0, '127.0.0.1', done));
+      const { port } = other.address();
+      const { code, stderr } = await run(['serve', '--source', 'none'],
+        { env: { COINCAST_LISTEN: `127.0.0.1:${port}`, COINCAST_IO: io } });
+      await new Promise((done) => other.close(done));
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, new RegExp(String(port)));
+    });
+
+    test('a second instance on the same data folder ends with 1 and names the first', async () => {
+      const server = await startServer({ io });
+      try {
+        const { code, stderr } = await run(['serve', '--source', 'none'], {
+          env: {
+            COINCAST_LISTEN: `127.0.0.1:${await freePort()}`,
+            COINCAST_DATA_DIR: join(server.dir, 'data'),
+            COINCAST_IO: io,
+          },
+        });
+        assert.equal(code, 1, stderr);
+        assert.match(stderr, new RegExp(`\\b${server.pid}\\b`));
+      } finally {
+        await server.stop();
+      }
+    });
+
+    test('SIGTERM: clients are told, closed with 1001, and the exit is 0', async () => {
+      const server = await startServer({ io });
+      const clients = await Promise.all(Array.from({ length: 20 }, () => Client.connect(server.ws)));
+      for (const c of clients) await c.next('welcome');
+      const began = Date.now();
+      const stopping = server.stop();
+      for (const c of clients) {
+        const m = await c.next('server_shutdown');
+        assert.ok(Number.isInteger(m.reconnect_after_ms) && m.reconnect_after_ms >= 0, m.text);
+        assert.equal((await c.closed).code, 1001);
+      }
+      await stopping;
+      assert.ok(Date.now() - began < 5000, 'within the drain time');
+    });
+
+    test('SIGTERM: a waiting poll and a stream are ended, not left hanging', async () => {
+      const server = await startServer({ io });
+      const { body } = await json(server, '/api/v1/poll?channels=app:drain');
+      const poll = json(server, `/api/v1/poll?channels=app:drain&since=${body.cursor}`);
+      const stream = await fetch(`${server.origin}/api/v1/stream?channels=app:drain`);
+      const text = stream.text();
+      await sleep(100);
+      await server.stop();
+      assert.equal((await poll).status, 200);
+      await text.catch(() => {}); /* the end may be clean or a cut, but it comes */
+    });
+
+    test('SIGTERM: a client that does not read does not hold the exit up', async () => {
+      const server = await startServer({ io, env: { COINCAST_DRAIN_MS: '500' } });
+      const deaf = net.connect(server.port, '127.0.0.1');
+      deaf.write(`GET /ws HTTP/1.1\r\nHost: 127.0.0.1:${server.port}\r\nUpgrade: websocket\r\n`
+        + 'Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n'
+        + 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n');
+      deaf.on('error', () => {});
+      await new Promise((done) => deaf.once('data', done));
+      deaf.pause();
+      const began = Date.now();
+      await server.stop();
+      assert.ok(Date.now() - began < 4000, `${Date.now() - began} ms`);
+      deaf.destroy();
+    });
+
+    test('SIGINT ends it as well', async () => {
+      const server = await startServer({ io });
+      server.kill('SIGINT');
+      assert.deepEqual(await server.exit(), { code: 0, signal: null }, server.log);
+    });
+
+    test('after kill -9 it starts again on the same folder, with a new epoch', async () => {
+      const dir = await mkdtemp(join(tmpdir(), 'coincast-e2e-'));
+      try {
+        const first = await startServer({ io, dir });
+        const { cursor } = await mustPublish(first, { channel: 'app:kill', data: 1 });
+        first.kill('SIGKILL');
+        await first.exit();
+        const second = await startServer({ io, dir });
+        const c = await Client.connect(second.ws);
+        const m = await c.subscribe('app:kill', { since: cursor });
+        assert.equal(m.reset, true, m.text);
+        await c.close();
+        await second.stop();
+      } finally {
+        await rm(dir, { recursive: true, force: true });
+      }
+    });
+
+    test('an unreachable Redis is a degraded component, and everything works', async () => {
+      const port = await freePort();
+      const server = await startServer({ io, env: { REDIS_URL: `redis://:hunter2secret@127.0.0.1:${port}/1` } });
+      try {
+        await sleep(300);
+        const { body } = await json(server, '/api/health');
+        const redis = body.components.find((c) => c.name.includes('redis'));
+        assert.ok(redis, JSON.stringify(body.components));
+        assert.notEqual(redis.status, 'ok');
+        assert.match(redis.reason, /refused|connect/i);
+        await mustPublish(server, { channel: 'app:r', data: 1 });
+        assert.doesNotMatch(server.log + JSON.stringify(body), /hunter2secret/);
+      } finally {
+        await server.stop();
+      }
+    });
+  });
+}
+
