@@ -83,7 +83,9 @@ static char *put(char *at, struct str s)
 static void write_reply(struct conn *c, struct str head, struct str body)
 {
     struct str lines = str_sub(head, 0, head.len - 2);
-    struct str date = date_line(c->server);
+    /* Recorded answers come with the Date of their recording. */
+    bool has_date = str_find_str(lines, STR("\r\nDate: ")) != SIZE_MAX;
+    struct str date = has_date ? (struct str){0} : date_line(c->server);
     struct str connection = connection_line(c);
     if (c->flags & CF_HEAD_REQUEST) {
         body = (struct str){0};

@@ -26,7 +26,7 @@ struct client {
     struct upstream *upstream;
     struct timer delay;
     struct answer late;
-    bool has_late, is_head;
+    bool has_late;
 };
 
 static struct http_reply reply_of(const struct answer *a)
@@ -37,35 +37,28 @@ static struct http_reply reply_of(const struct answer *a)
                                .body = buf_str(&a->body)};
 }
 
-/* Sends an answer as it stands, or all that announces it and half of it, and closes. */
-static void send_raw(struct conn *c, struct answer *a, bool half, bool head_only)
+static void reply(struct conn *c, const struct answer *a)
 {
-    struct buf bytes = {0};
-    buf_add_lit(&a->headers, "Connection: close\r\n");
     struct http_reply r = reply_of(a);
-    size_t head = http_reply_bytes(&bytes, &r), body = bytes.len - head;
-    conn_write(c, str_sub(buf_str(&bytes), 0, head + (head_only ? 0 : half ? body / 2 : body)));
-    buf_fini(&bytes);
-    conn_finish(c);
+    conn_reply(c, &r);
 }
 
-/* A recorded answer goes out with the Date it was recorded with or with none, so not through
- * conn_reply(), which adds today's. */
-static void reply(struct conn *c, struct answer *a, const struct client *k)
+/* Announces all of an answer, sends half of it and closes. */
+static void reply_cut(struct conn *c, const struct answer *a)
 {
+    struct buf bytes = {0};
     struct http_reply r = reply_of(a);
-    if (k && k->upstream->fixtures) {
-        send_raw(c, a, false, k->is_head);
-    } else {
-        conn_reply(c, &r);
-    }
+    size_t head = http_reply_bytes(&bytes, &r);
+    conn_finish(c);
+    conn_reply_ready(c, str_sub(buf_str(&bytes), 0, head + (bytes.len - head) / 2), head);
+    buf_fini(&bytes);
 }
 
 static void send_late(void *self)
 {
     struct client *k = self;
     k->has_late = false;
-    reply(conn_of_user(k), &k->late, k);
+    reply(conn_of_user(k), &k->late);
     answer_fini(&k->late);
 }
 
@@ -79,7 +72,7 @@ static void problem(struct conn *c, unsigned status, struct str detail)
                http_status_text(status), status);
     json_escape(&a.body, detail);
     buf_add_char(&a.body, '}');
-    reply(c, &a, NULL);
+    reply(c, &a);
     answer_fini(&a);
 }
 
@@ -107,7 +100,7 @@ static void on_control(struct upstream *u, struct conn *c, const struct http_req
     answer_init(&a);
     control_write(u->control, u->fixtures != NULL, &a.body);
     answer_mark(&a, u->fixtures != NULL);
-    reply(c, &a, NULL);
+    reply(c, &a);
     answer_fini(&a);
 }
 
@@ -139,7 +132,7 @@ static bool hurt(struct upstream *u, struct conn *c, size_t target, const struct
         a->body.len /= 2;
         return true;
     case FAULT_CUT:
-        send_raw(c, a, true, false);
+        reply_cut(c, a);
         return false;
     case FAULT_SILENCE:
         return false;
@@ -152,7 +145,6 @@ static void on_request(void *self, struct conn *c, const struct http_request *r,
     struct upstream *u = self;
     struct client *k = conn_user(c);
     k->upstream = u;
-    k->is_head = r->method == HTTP_HEAD;
     if (str_eq(r->path, STR("/_control"))) {
         on_control(u, c, r, body);
         return;
@@ -177,7 +169,7 @@ static void on_request(void *self, struct conn *c, const struct http_request *r,
         k->has_late = true;
         timer_start(u->loop, &k->delay, loop_now_ms(u->loop) + (uint64_t)s.value, send_late, k);
     } else {
-        reply(c, &a, k);
+        reply(c, &a);
         answer_fini(&a);
     }
 }
