@@ -10,14 +10,15 @@ const root = document.documentElement;
 const $ = (id) => document.getElementById(id);
 
 const PROVIDERS = {
-  alternative: 'Alternative.me',
-  alternative_me: 'Alternative.me',
+  'alternative.me': 'Alternative.me',
   binance: 'Binance',
   coinbase: 'Coinbase',
   coingecko: 'CoinGecko',
   kraken: 'Kraken',
   taapi: 'TAAPI.io',
 };
+/* What the server says where it knows no more; this page has the same in the reader's language. */
+const PLAIN_REASONS = ['not fetched yet', 'older than this number is good for'];
 const FEAR_UPPER = [25, 46, 54, 75, 100];
 const NOTICE_MS = 8000;
 const REFRESH_WITHIN_MS = 10e3;
@@ -65,9 +66,15 @@ function providerName(source) {
   return name || text().noSource;
 }
 
+/* The server's own reason, in its English, or nothing. */
+function givenReason(name) {
+  const reason = client.summary?.fields[name]?.source.reason;
+  return PLAIN_REASONS.includes(reason) ? '' : reason;
+}
+
 function whyNotFresh(name, freshness, ageMs) {
   const t = text();
-  const reason = client.summary?.fields[name]?.source.reason;
+  const reason = givenReason(name);
   if (freshness === 'unknown') {
     return reason || t.unknown;
   }
@@ -91,6 +98,7 @@ function drawOrigins() {
     put(line.source, known ? providerName(field.source) : '');
     put(line.age, known ? ` · ${ageMs === null ? t.ageUnknown : t.age(ageMs)}` : '');
     put(line.why, whyNotFresh(name, freshness, ageMs));
+    line.why.lang = givenReason(name) ? 'en' : root.lang;
     line.age.title = field?.source.as_of ?? '';
   }
 }
@@ -251,7 +259,7 @@ let refreshing = false;
 function answerOverSocket() {
   return new Promise((resolve) => {
     const undo = [
-      client.on('dashboard_update', (m) => m.source === 'force_update' && finish({ refreshed: true })),
+      client.on('dashboard_update', (m) => m.source === 'force_update' && finish({})),
       client.on('error', (m) => finish({ notice: { code: m.code, retryAfterS: m.retry_after, detail: m.error } })),
     ];
     const timer = setTimeout(() => finish(null), REFRESH_WITHIN_MS);
@@ -270,6 +278,7 @@ async function refresh() {
   refreshing = true;
   $('refresh').setAttribute('aria-disabled', 'true');
   notice(() => text().refreshing, REFRESH_WITHIN_MS);
+  const before = client.summary?.lastUpdated;
   const answer = client.requestUpdate()
     ? await answerOverSocket()
     : await globalThis.fetchDashboardSummary({ refresh: true });
@@ -279,7 +288,7 @@ async function refresh() {
     notice(() => client.sentence(answer.notice));
   } else if (!answer) {
     notice(() => text().noAnswer);
-  } else if (answer.refreshed === false) {
+  } else if (answer.refreshed === false || client.summary?.lastUpdated === before) {
     notice(() => [text().notRefreshed, answer.reason].filter(Boolean).join(' '));
   } else {
     notice(() => text().refreshed);
