@@ -20,6 +20,8 @@ const PROVIDERS = {
 /* What the server says where it knows no more; this page has the same in the reader's language. */
 const PLAIN_REASONS = ['not fetched yet', 'older than this number is good for'];
 const FEAR_UPPER = [25, 46, 54, 75, 100];
+const FEAR_BOUNDS = ['0–25', '26–46', '47–54', '55–75', '76–100'];
+const RSI_BOUNDS = ['0–30', '30–70', '70–100'];
 const NOTICE_MS = 8000;
 const REFRESH_WITHIN_MS = 10e3;
 const SPEAK_EVERY_MS = 60e3;
@@ -121,12 +123,36 @@ function drawGauge(id, value, label) {
   }
 }
 
+function drawBounds(id, bounds, labels, current) {
+  const list = $(id);
+  while (list.children.length < bounds.length) {
+    const item = document.createElement('li');
+    item.append(document.createElement('span'), document.createElement('span'));
+    item.firstChild.className = 'bounds';
+    list.append(item);
+  }
+  bounds.forEach((text, i) => {
+    const item = list.children[i];
+    put(item.firstChild, text);
+    put(item.lastChild, labels[i]);
+    if (i === current) {
+      item.setAttribute('aria-current', 'true');
+    } else {
+      item.removeAttribute('aria-current');
+    }
+  });
+}
+
 function drawZones() {
   const t = text();
   const fear = client.summary?.fields.fear_greed_index.value ?? null;
   const rsi = client.summary?.fields.rsi_14.value ?? null;
-  const fearLabel = fear === null ? '' : t.fear[FEAR_UPPER.findIndex((upper) => Math.round(fear) <= upper)];
-  const rsiLabel = rsi === null ? '' : t.rsi[rsi < 30 ? 0 : rsi > 70 ? 2 : 1];
+  const fearZone = fear === null ? -1 : FEAR_UPPER.findIndex((upper) => Math.round(fear) <= upper);
+  const rsiZone = rsi === null ? -1 : rsi < 30 ? 0 : rsi > 70 ? 2 : 1;
+  const fearLabel = t.fear[fearZone] ?? '';
+  const rsiLabel = t.rsi[rsiZone] ?? '';
+  drawBounds('fear-greed-zones', FEAR_BOUNDS, t.fear, fearZone);
+  drawBounds('rsi-zones', RSI_BOUNDS, t.rsi, rsiZone);
   put($('fear-greed-label'), fearLabel ? ` ${fearLabel}` : '');
   put($('rsi-label'), rsiLabel ? ` ${rsiLabel}` : '');
   drawGauge('fear-greed-gauge', fear, `${shown('fear_greed_index')}, ${fearLabel}`);
