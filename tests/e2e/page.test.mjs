@@ -219,6 +219,10 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
     await page.getByRole('button', { name: 'Refresh' }).click();
     await waitText(page, '#notice', 'Fetched anew.');
     assert.equal(mock.messages.filter((m) => m.type === 'request_update').length, 1);
+    const { last_updated } = await page.evaluate(() => globalThis.marketDataWS.summary.data);
+    mock.set({ last_updated });
+    await page.getByRole('button', { name: 'Refresh' }).click();
+    await waitText(page, '#notice', 'Nothing newer could be fetched.');
     mock.refreshed = false;
     await page.getByRole('button', { name: 'Refresh' }).click();
     await waitText(page, '#notice', 'Too many requests. Please try again in 7 s.');

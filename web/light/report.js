@@ -10,15 +10,18 @@ const root = document.documentElement;
 const $ = (id) => document.getElementById(id);
 
 const PROVIDERS = {
-  alternative: 'Alternative.me',
-  alternative_me: 'Alternative.me',
+  'alternative.me': 'Alternative.me',
   binance: 'Binance',
   coinbase: 'Coinbase',
   coingecko: 'CoinGecko',
   kraken: 'Kraken',
   taapi: 'TAAPI.io',
 };
+/* What the server says where it knows no more; this page has the same in the reader's language. */
+const PLAIN_REASONS = ['not fetched yet', 'older than this number is good for'];
 const FEAR_UPPER = [25, 46, 54, 75, 100];
+const FEAR_BOUNDS = ['0–25', '26–46', '47–54', '55–75', '76–100'];
+const RSI_BOUNDS = ['0–30', '30–70', '70–100'];
 const NOTICE_MS = 8000;
 const REFRESH_WITHIN_MS = 10e3;
 const SPEAK_EVERY_MS = 60e3;
@@ -65,9 +68,15 @@ function providerName(source) {
   return name || text().noSource;
 }
 
+/* The server's own reason, in its English, or nothing. */
+function givenReason(name) {
+  const reason = client.summary?.fields[name]?.source.reason;
+  return PLAIN_REASONS.includes(reason) ? '' : reason;
+}
+
 function whyNotFresh(name, freshness, ageMs) {
   const t = text();
-  const reason = client.summary?.fields[name]?.source.reason;
+  const reason = givenReason(name);
   if (freshness === 'unknown') {
     return reason || t.unknown;
   }
@@ -91,6 +100,7 @@ function drawOrigins() {
     put(line.source, known ? providerName(field.source) : '');
     put(line.age, known ? ` · ${ageMs === null ? t.ageUnknown : t.age(ageMs)}` : '');
     put(line.why, whyNotFresh(name, freshness, ageMs));
+    line.why.lang = givenReason(name) ? 'en' : root.lang;
     line.age.title = field?.source.as_of ?? '';
   }
 }
@@ -113,12 +123,36 @@ function drawGauge(id, value, label) {
   }
 }
 
+function drawBounds(id, bounds, labels, current) {
+  const list = $(id);
+  while (list.children.length < bounds.length) {
+    const item = document.createElement('li');
+    item.append(document.createElement('span'), document.createElement('span'));
+    item.firstChild.className = 'bounds';
+    list.append(item);
+  }
+  bounds.forEach((text, i) => {
+    const item = list.children[i];
+    put(item.firstChild, text);
+    put(item.lastChild, labels[i]);
+    if (i === current) {
+      item.setAttribute('aria-current', 'true');
+    } else {
+      item.removeAttribute('aria-current');
+    }
+  });
+}
+
 function drawZones() {
   const t = text();
   const fear = client.summary?.fields.fear_greed_index.value ?? null;
   const rsi = client.summary?.fields.rsi_14.value ?? null;
-  const fearLabel = fear === null ? '' : t.fear[FEAR_UPPER.findIndex((upper) => Math.round(fear) <= upper)];
-  const rsiLabel = rsi === null ? '' : t.rsi[rsi < 30 ? 0 : rsi > 70 ? 2 : 1];
+  const fearZone = fear === null ? -1 : FEAR_UPPER.findIndex((upper) => Math.round(fear) <= upper);
+  const rsiZone = rsi === null ? -1 : rsi < 30 ? 0 : rsi > 70 ? 2 : 1;
+  const fearLabel = t.fear[fearZone] ?? '';
+  const rsiLabel = t.rsi[rsiZone] ?? '';
+  drawBounds('fear-greed-zones', FEAR_BOUNDS, t.fear, fearZone);
+  drawBounds('rsi-zones', RSI_BOUNDS, t.rsi, rsiZone);
   put($('fear-greed-label'), fearLabel ? ` ${fearLabel}` : '');
   put($('rsi-label'), rsiLabel ? ` ${rsiLabel}` : '');
   drawGauge('fear-greed-gauge', fear, `${shown('fear_greed_index')}, ${fearLabel}`);
@@ -251,7 +285,7 @@ let refreshing = false;
 function answerOverSocket() {
   return new Promise((resolve) => {
     const undo = [
-      client.on('dashboard_update', (m) => m.source === 'force_update' && finish({ refreshed: true })),
+      client.on('dashboard_update', (m) => m.source === 'force_update' && finish({})),
       client.on('error', (m) => finish({ notice: { code: m.code, retryAfterS: m.retry_after, detail: m.error } })),
     ];
     const timer = setTimeout(() => finish(null), REFRESH_WITHIN_MS);
@@ -270,6 +304,7 @@ async function refresh() {
   refreshing = true;
   $('refresh').setAttribute('aria-disabled', 'true');
   notice(() => text().refreshing, REFRESH_WITHIN_MS);
+  const before = client.summary?.lastUpdated;
   const answer = client.requestUpdate()
     ? await answerOverSocket()
     : await globalThis.fetchDashboardSummary({ refresh: true });
@@ -279,7 +314,7 @@ async function refresh() {
     notice(() => client.sentence(answer.notice));
   } else if (!answer) {
     notice(() => text().noAnswer);
-  } else if (answer.refreshed === false) {
+  } else if (answer.refreshed === false || client.summary?.lastUpdated === before) {
     notice(() => [text().notRefreshed, answer.reason].filter(Boolean).join(' '));
   } else {
     notice(() => text().refreshed);

@@ -23,7 +23,7 @@ const PROVIDERS = {
   btc_change_24h: { provider: 'binance' },
   market_cap: { provider: 'coingecko' },
   volume_24h: { provider: 'coingecko' },
-  fear_greed_index: { provider: 'alternative' },
+  fear_greed_index: { provider: 'alternative.me' },
   rsi_14: { provider: 'binance', method: 'computed', closes: 300 },
 };
 
@@ -42,7 +42,7 @@ export function summaryOf(changes = {}, nowMs = Date.now()) {
     volume_24h: 98.4e9,
     fear_greed_index: 72,
     rsi_14: 56.34,
-    last_updated: new Date(nowMs - 2000).toISOString(),
+    last_updated: new Date(nowMs - 2000).toISOString(), // each answer is newer than the one before
     mode: 'live',
     stale: [],
     ...values,
