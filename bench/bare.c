@@ -44,6 +44,7 @@ struct conn {
 };
 
 static struct {
+    const char *epoch; /* of the cursors, as long as those of the server beside */
     int epoll, listener;
     bool use_uring, coalesce;
     struct io_uring ring;
@@ -238,11 +239,11 @@ static void add_frame(const char *data, size_t len)
     struct tm utc;
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
-    char time_text[32], back[112];
+    char time_text[32], back[160];
     strftime(time_text, sizeof time_text, "%Y-%m-%dT%H:%M:%S", &utc);
-    int back_len = snprintf(back, sizeof back,
-                            ",\"timestamp\":\"%s.%03ldZ\",\"cursor\":\"0123456789abcdef-%llu\"}",
-                            time_text, now.tv_nsec / 1000000, (unsigned long long)++bare.seq);
+    int back_len =
+        snprintf(back, sizeof back, ",\"timestamp\":\"%s.%03ldZ\",\"cursor\":\"%s-%llu\"}",
+                 time_text, now.tv_nsec / 1000000, bare.epoch, (unsigned long long)++bare.seq);
     size_t size = sizeof front - 1 + len + (size_t)back_len;
     uint8_t head[10] = {0x81};
     size_t head_len = 2;
@@ -339,8 +340,8 @@ static size_t serve(int fd, char *bytes, size_t len)
         }
         publish(bytes + used, body);
         char json[96], reply[256];
-        int json_len = snprintf(json, sizeof json, "{\"accepted\":%zu,\"cursor\":\"0-%llu\"}",
-                                bare.frame_count, (unsigned long long)bare.seq);
+        int json_len = snprintf(json, sizeof json, "{\"accepted\":%zu,\"cursor\":\"%s-%llu\"}",
+                                bare.frame_count, bare.epoch, (unsigned long long)bare.seq);
         int reply_len = snprintf(reply, sizeof reply,
                                  "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
                                  "Content-Length: %d\r\n\r\n%s",
@@ -479,11 +480,14 @@ static void run(void)
 int main(int argc, char **argv)
 {
     uint16_t port = 0;
+    bare.epoch = "0123456789ab";
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--port") == 0 && i + 1 < argc) {
             port = (uint16_t)strtoul(argv[++i], NULL, 10);
         } else if (strcmp(argv[i], "--response") == 0 && i + 1 < argc) {
             load_response(argv[++i]);
+        } else if (strcmp(argv[i], "--epoch") == 0 && i + 1 < argc) {
+            bare.epoch = argv[++i];
         } else if (strcmp(argv[i], "--uring") == 0) {
             bare.use_uring = true;
         } else if (strcmp(argv[i], "--coalesce") == 0) {
@@ -494,7 +498,8 @@ int main(int argc, char **argv)
         }
     }
     if (port == 0) {
-        fputs("usage: bare --port PORT [--uring] [--coalesce] [--response FILE]\n", stderr);
+        fputs("usage: bare --port PORT [--uring] [--coalesce] [--response FILE] [--epoch TEXT]\n",
+              stderr);
         return 2;
     }
     struct rlimit files;
