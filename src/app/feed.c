@@ -32,6 +32,7 @@ struct asked {
 struct feed {
     struct feed_opts opts;
     struct list asked;
+    struct budget_store store;
     struct fetch *fetch;
     struct sources *sources;
     struct sources *retired[RETIRED_MAX]; /* stopped; freed when the database is closed */
@@ -126,7 +127,7 @@ static struct sources *make_sources(struct feed *f, bool simulated)
     struct sources_opts so = {
         .loop = f->opts.loop,
         .fetch = f->fetch,
-        .db = f->opts.db,
+        .store = &f->store,
         .recorder = f->opts.recorder,
         .price_ttl_ms = (uint32_t)o->price_ttl_ms,
         .summary_ttl_ms = (uint32_t)o->summary_ttl_ms,
@@ -267,6 +268,7 @@ enum err feed_new(const struct feed_opts *opts, struct feed **out, struct buf *e
 {
     struct feed *f = mem_zero(sizeof(*f));
     f->opts = *opts;
+    f->store = budget_store_db(opts->db);
     list_init(&f->asked);
     enum err e = fetch_curl_new(opts->loop, &f->fetch);
     if (e != OK) {

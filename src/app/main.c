@@ -20,8 +20,6 @@ static const struct {
     {"watch", tool_watch, "live numbers in this terminal"},
     {"load", tool_load, "open many clients and measure deliveries"},
     {"upstream", tool_upstream, "stand in for the providers: simulated or recorded answers"},
-    {"check", app_check, "show settings, try every provider, Redis and the database"},
-    {"conformance", tool_conformance, "serve what public protocol test suites expect"},
     {"version", print_version, "print the version"},
 };
 

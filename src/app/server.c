@@ -453,7 +453,9 @@ int app_serve(int argc, char **argv)
                 words[0]);
         code = 2;
     } else {
-        (void)log_configure(str_of(s.options.log));
+        if (log_configure(str_of(s.options.log)) != OK) {
+            log_warn("serve", "the log setting was checked but not taken", "log=%s", s.options.log);
+        }
         log_add_secret(str_of(s.options.taapi_secret));
         log_add_secret(str_of(s.options.coingecko_key));
         log_add_secret(str_of(s.options.api_token));

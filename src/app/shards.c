@@ -193,7 +193,7 @@ enum err shards_new(const struct shards_opts *opts, struct shards **out, uint16_
 enum err shards_start(struct shards *s)
 {
     for (int i = 0; i < s->count; i++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof(name), "shard-%d", i);
         enum err e = thread_start(name, run_shard, &s->all[i], &s->all[i].thread);
         if (e != OK) {
@@ -248,7 +248,7 @@ int shards_health(const struct shards *s, struct json_writer *w, int64_t since_m
     int worst = 0;
     for (int i = 0; i < s->count; i++) {
         const struct shard *one = &s->all[i];
-        char name[16];
+        char name[24];
         size_t depth = mailbox_depth(one->mail);
         bool behind = depth > MAILBOX_LETTERS / 2;
         worst = behind ? 1 : worst;
