@@ -16,15 +16,15 @@ struct deflate_params {
 };
 
 struct deflate_policy {
-    bool shared;              /* insist on both no_context_takeover */
+    bool shared;                /* insist on both no_context_takeover */
     uint8_t server_window_bits; /* largest window we compress with (9..15), e.g. 10 when shared */
 };
 
 /* Server: reads all Sec-WebSocket-Extensions values joined by commas, takes the first acceptable
  * permessage-deflate offer and appends the response value. ERR_NOT_FOUND: none offered or none
  * acceptable (go on without). ERR_SYNTAX: the header is malformed. An offer of
- * server_max_window_bits smaller than `policy->server_window_bits` is refused when shared. Windows of
- * 8 bits can't be made by zlib: such an offer is declined. */
+ * server_max_window_bits smaller than `policy->server_window_bits` is refused when shared. Windows
+ * of 8 bits can't be made by zlib: such an offer is declined. */
 enum err deflate_negotiate(struct str offers, const struct deflate_policy *policy,
                            struct deflate_params *out, struct buf *response) MUST_CHECK;
 /* Client: checks the server's answer to our offer. ERR_PROTOCOL: not what RFC 7692 allows. */
@@ -37,10 +37,10 @@ struct str deflate_offer(void);
 struct deflater;
 struct deflater *deflater_new(uint8_t window_bits, int level, int mem_level);
 void deflater_free(struct deflater *d);
-/* Appends the compressed message, its trailing 00 00 ff ff removed. `reset`: forget what came before
- * and after (no context takeover). ERR_LIMIT when `out` is full. */
-enum err deflater_message(struct deflater *d, struct str message, bool reset, struct buf *out)
-    MUST_CHECK;
+/* Appends the compressed message, its trailing 00 00 ff ff removed. `reset`: forget what came
+ * before and after (no context takeover). ERR_LIMIT when `out` is full. */
+enum err deflater_message(struct deflater *d, struct str message, bool reset,
+                          struct buf *out) MUST_CHECK;
 
 /* ---- inflation, piece by piece ---- */
 

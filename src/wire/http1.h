@@ -1,10 +1,10 @@
 /* http1: HTTP/1.1 messages (RFC 9112), strict, bytes in, slices out. No fd, no loop, no clock.
  *
- * A head is parsed when it is complete; slices point into the caller's bytes. Refused, each with the
- * status that fits: obs-fold, bare CR or LF, control bytes, space before the colon, duplicate or bad
- * Content-Length, Content-Length together with Transfer-Encoding, other codings than chunked,
- * missing or doubled Host in 1.1, absolute and authority targets we can't serve, anything over a
- * limit. SPDX-License-Identifier: MIT */
+ * A head is parsed when it is complete; slices point into the caller's bytes. Refused, each with
+ * the status that fits: obs-fold, bare CR or LF, control bytes, space before the colon, duplicate
+ * or bad Content-Length, Content-Length together with Transfer-Encoding, other codings than
+ * chunked, missing or doubled Host in 1.1, absolute and authority targets we can't serve, anything
+ * over a limit. SPDX-License-Identifier: MIT */
 #ifndef WIRE_HTTP1_H
 #define WIRE_HTTP1_H
 #include "base/buf.h"

@@ -19,12 +19,12 @@ static const uint8_t in_string[256] = {
     [0x80 ... 0xff] = HIGH,
 };
 
-static bool fail(struct scan *s, const char *why)
+static bool fail(struct scan *s, const char *at, const char *why)
 {
     if (!s->error) {
         s->error = why;
     }
-    s->end = s->at; /* nothing is left to read: every later call fails without asking */
+    s->at = s->end = at; /* nothing is left to read: every later call fails without asking */
     return false;
 }
 
@@ -33,20 +33,24 @@ static inline bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static inline void blanks(struct scan *s)
+/* Where the blanks at `at` end; compact text, the usual kind, has none. */
+static inline const char *blanks(const char *at, const char *end)
 {
-    while (s->at < s->end &&
-           (*s->at == ' ' || *s->at == '\n' || *s->at == '\r' || *s->at == '\t')) {
-        s->at++;
+    if (likely(at<end && * at> ' ')) {
+        return at;
     }
+    while (at < end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) {
+        at++;
+    }
+    return at;
 }
 
 void scan_begin(struct scan *s, struct str text)
 {
     static const char nothing[1] = "";
     const char *start = text.ptr ? text.ptr : nothing;
-    *s = (struct scan){.at = start, .end = start + text.len, .start = start, .value_due = true};
-    blanks(s);
+    *s = (struct scan){.end = start + text.len, .start = start, .value_due = true};
+    s->at = blanks(start, s->end);
 }
 
 /* ---- values ---- */
@@ -63,6 +67,10 @@ static inline const char *plain(const char *at, const char *end)
         uint64_t slash = w ^ (ones * '\\');
         uint64_t hit = ((w - ones * 0x20) | (quote - ones) | (slash - ones) | w) & high;
         if (hit) {
+            /* Borrows only run upwards, so the lowest mark is a true one. */
+            if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) {
+                return at + __builtin_ctzll(hit) / 8;
+            }
             break;
         }
         at += 8;
@@ -118,34 +126,33 @@ static const char *pass_high(const char *at, const char *end)
     return utf8_check(&due, &range, from, len) == len && due == 0 ? at : NULL;
 }
 
-/* Takes a string that starts at `at`, its quotes included. */
-static bool pass_string(struct scan *s, struct str *raw)
+/* What follows the string that starts at `at`, its quotes included; NULL when it failed. */
+static inline const char *pass_string(struct scan *s, const char *at, struct str *raw)
 {
-    const char *from = ++s->at;
+    const char *from = ++at;
+    const char *end = s->end;
     for (;;) {
-        s->at = plain(s->at, s->end);
-        if (s->at == s->end) {
-            return fail(s, "string without an end");
+        at = plain(at, end);
+        if (at == end) {
+            fail(s, at, "string without an end");
+            return NULL;
         }
-        const char *next = NULL;
-        switch (in_string[(unsigned char)*s->at]) {
-        case QUOTE:
-            *raw = str_make(from, (size_t)(s->at - from));
-            s->at++;
-            return true;
-        case ESCAPE:
-            next = pass_escape(s->at, s->end);
-            break;
-        case HIGH:
-            next = pass_high(s->at, s->end);
-            break;
-        default:
-            return fail(s, "control byte in a string");
+        if (likely(*at == '"')) {
+            *raw = str_make(from, (size_t)(at - from));
+            return at + 1;
         }
+        uint8_t what = in_string[(unsigned char)*at];
+        const char *next = what == ESCAPE ? pass_escape(at, end)
+                           : what == HIGH ? pass_high(at, end)
+                                          : NULL;
         if (!next) {
-            return fail(s, *s->at == '\\' ? "bad escape" : "not UTF-8");
+            fail(s, at,
+                 what == ESCAPE ? "bad escape"
+                 : what == HIGH ? "not UTF-8"
+                                : "control byte in a string");
+            return NULL;
         }
-        s->at = next;
+        at = next;
     }
 }
 
@@ -158,7 +165,7 @@ static inline const char *digits(const char *at, const char *end)
 }
 
 /* What follows a number at `at`; NULL if there is none (RFC 8259, section 6). */
-static const char *pass_number(const char *at, const char *end)
+static inline const char *pass_number(const char *at, const char *end)
 {
     const char *from = at + (at < end && *at == '-');
     at = digits(from, end);
@@ -181,15 +188,6 @@ static const char *pass_number(const char *at, const char *end)
         }
     }
     return at;
-}
-
-static bool pass_word(struct scan *s, const char *word, size_t len)
-{
-    if ((size_t)(s->end - s->at) < len || memcmp(s->at, word, len) != 0) {
-        return fail(s, "not a value");
-    }
-    s->at += len;
-    return true;
 }
 
 /* ---- places ---- */
@@ -227,29 +225,36 @@ enum scan_kind scan_peek(struct scan *s)
     }
     enum scan_kind kind = s->value_due && s->at < s->end ? kind_of(*s->at) : SCAN_ERROR;
     if (kind == SCAN_ERROR) {
-        fail(s, s->at == s->end ? "value missing" : "not a value");
+        fail(s, s->at, s->at == s->end ? "value missing" : "not a value");
     }
     return kind;
 }
 
-/* A value was taken. */
-static inline bool taken(struct scan *s)
+/* A value was taken, `at` is what follows it. */
+static inline bool taken(struct scan *s, const char *at)
 {
     s->value_due = false;
-    blanks(s);
+    s->at = blanks(at, s->end);
     return true;
+}
+
+static bool take_word(struct scan *s, const char *word, size_t len)
+{
+    if ((size_t)(s->end - s->at) < len || memcmp(s->at, word, len) != 0) {
+        return fail(s, s->at, "not a value");
+    }
+    return taken(s, s->at + len);
 }
 
 static bool enter(struct scan *s, bool array)
 {
     if (s->depth == SCAN_MAX_DEPTH) {
-        return fail(s, "nested too deep");
+        return fail(s, s->at, "nested too deep");
     }
     uint64_t bit = 1ULL << s->depth++;
     s->is_array = array ? s->is_array | bit : s->is_array & ~bit;
     s->first |= bit;
-    s->at++;
-    return taken(s);
+    return taken(s, s->at + 1);
 }
 
 bool scan_object(struct scan *s)
@@ -268,59 +273,67 @@ static inline bool innermost_is_array(const struct scan *s)
     return s->is_array >> (s->depth - 1) & 1;
 }
 
-/* Behind a value in the innermost object or array: true when another follows (its comma, if one has
- * to be, is consumed), false at its end (consumed) or on error. */
-static bool next_in(struct scan *s, bool array)
+/* Behind a value in the innermost object or array: where the next one stands (its comma, if one has
+ * to be, is passed over); NULL at the end (which is consumed) or on error. */
+static inline const char *next_in(struct scan *s, bool array)
 {
+    const char *at = s->at;
+    char close = array ? ']' : '}';
     if (s->error) {
-        return false;
+        return NULL;
     }
     if (s->depth == 0 || innermost_is_array(s) != array) {
-        return fail(s, array ? "not within an array" : "not within an object");
+        fail(s, at, array ? "not within an array" : "not within an object");
+        return NULL;
     }
     uint64_t bit = 1ULL << (s->depth - 1);
-    if (s->at == s->end) {
-        return fail(s, array ? "array without an end" : "object without an end");
+    if (at == s->end) {
+        fail(s, at, array ? "array without an end" : "object without an end");
+        return NULL;
     }
-    if (*s->at == (array ? ']' : '}')) {
-        s->at++;
+    if (*at == close) {
         s->depth--;
-        taken(s);
-        return false;
+        taken(s, at + 1);
+        return NULL;
     }
     if (s->first & bit) {
         s->first &= ~bit;
-        return true;
+        return at;
     }
-    if (*s->at != ',') {
-        return fail(s, "comma missing");
+    if (*at != ',') {
+        fail(s, at, "comma missing");
+        return NULL;
     }
-    s->at++;
-    blanks(s);
-    if (s->at == s->end || *s->at == (array ? ']' : '}')) {
-        return fail(s, "nothing behind the comma");
+    at = blanks(at + 1, s->end);
+    if (at == s->end || *at == close) {
+        fail(s, at, "nothing behind the comma");
+        return NULL;
     }
-    return true;
+    return at;
 }
 
 bool scan_key(struct scan *s, struct str *key)
 {
-    if ((s->value_due && !scan_skip(s, NULL)) || !next_in(s, false)) {
+    if (s->value_due && !scan_skip(s, NULL)) {
         return false;
     }
-    if (*s->at != '"') {
-        return fail(s, "key missing");
+    const char *at = next_in(s, false);
+    if (!at) {
+        return false;
+    }
+    if (*at != '"') {
+        return fail(s, at, "key missing");
     }
     struct str raw;
-    if (!pass_string(s, &raw)) {
+    at = pass_string(s, at, &raw);
+    if (!at) {
         return false;
     }
-    blanks(s);
-    if (s->at == s->end || *s->at != ':') {
-        return fail(s, "colon missing");
+    at = blanks(at, s->end);
+    if (at == s->end || *at != ':') {
+        return fail(s, at, "colon missing");
     }
-    s->at++;
-    blanks(s);
+    s->at = blanks(at + 1, s->end);
     s->value_due = true;
     *key = raw;
     return true;
@@ -328,9 +341,14 @@ bool scan_key(struct scan *s, struct str *key)
 
 bool scan_item(struct scan *s)
 {
-    if ((s->value_due && !scan_skip(s, NULL)) || !next_in(s, true)) {
+    if (s->value_due && !scan_skip(s, NULL)) {
         return false;
     }
+    const char *at = next_in(s, true);
+    if (!at) {
+        return false;
+    }
+    s->at = at;
     s->value_due = true;
     return true;
 }
@@ -339,7 +357,8 @@ bool scan_item(struct scan *s)
 
 bool scan_string(struct scan *s, struct str *raw)
 {
-    return here(s, '"') && pass_string(s, raw) && taken(s);
+    const char *after = here(s, '"') ? pass_string(s, s->at, raw) : NULL;
+    return after && taken(s, after);
 }
 
 bool scan_number(struct scan *s, struct str *number)
@@ -349,11 +368,10 @@ bool scan_number(struct scan *s, struct str *number)
     }
     const char *after = pass_number(s->at, s->end);
     if (!after) {
-        return fail(s, "bad number");
+        return fail(s, s->at, "bad number");
     }
     *number = str_make(s->at, (size_t)(after - s->at));
-    s->at = after;
-    return taken(s);
+    return taken(s, after);
 }
 
 bool scan_bool(struct scan *s, bool *value)
@@ -362,16 +380,16 @@ bool scan_bool(struct scan *s, bool *value)
     if (!yes && !here(s, 'f')) {
         return false;
     }
-    if (!(yes ? pass_word(s, "true", 4) : pass_word(s, "false", 5))) {
+    if (!(yes ? take_word(s, "true", 4) : take_word(s, "false", 5))) {
         return false;
     }
     *value = yes;
-    return taken(s);
+    return true;
 }
 
 bool scan_null(struct scan *s)
 {
-    return here(s, 'n') && pass_word(s, "null", 4) && taken(s);
+    return here(s, 'n') && take_word(s, "null", 4);
 }
 
 bool scan_number_or_text(struct scan *s, struct str *number)
@@ -385,8 +403,7 @@ bool scan_number_or_text(struct scan *s, struct str *number)
         return false;
     }
     *number = str_make(from, (size_t)(after - from));
-    s->at = after + 1;
-    return taken(s);
+    return taken(s, after + 1);
 }
 
 /* Takes a value that is no object and no array. */
@@ -418,7 +435,7 @@ bool scan_skip(struct scan *s, struct str *raw)
     uint32_t depth = s->depth;
     struct str key;
     if (!s->value_due) {
-        return fail(s, "no value here");
+        return fail(s, s->at, "no value here");
     }
     do {
         if (s->value_due) {
@@ -453,7 +470,7 @@ enum err scan_end(struct scan *s)
         (void)(innermost_is_array(s) ? scan_item(s) : scan_key(s, &key));
     }
     if (!s->error && s->at < s->end) {
-        fail(s, "text behind the document");
+        fail(s, s->at, "text behind the document");
     }
     return s->error ? ERR_SYNTAX : OK;
 }

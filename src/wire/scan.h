@@ -1,14 +1,12 @@
 /* scan: a validating single-pass JSON reader that keeps the exact digits and the raw slices.
  *
- * Pull style, no allocation: the caller walks objects and arrays of one document and takes slices of
- * its text. Everything passed over is validated (RFC 8259, UTF-8, depth), so a document that ended
- * with scan_end() was well-formed whole. After the first error every call fails.
+ * Pull style, no allocation: the caller walks objects and arrays of one document and takes slices
+ * of its text. Everything passed over is validated (RFC 8259, UTF-8, depth), so a document that
+ * ended with scan_end() was well-formed whole. After the first error every call fails.
  *
  *     scan_begin(&s, text);
- *     if (scan_object(&s)) while (scan_key(&s, &key)) { if key is "p" scan_number(&s, &digits); else
- *         scan_skip(&s, &raw); }
- *     if (scan_end(&s) != OK) ...
- * SPDX-License-Identifier: MIT */
+ *     if (scan_object(&s)) while (scan_key(&s, &key)) { if key is "p" scan_number(&s, &digits);
+ * else scan_skip(&s, &raw); } if (scan_end(&s) != OK) ... SPDX-License-Identifier: MIT */
 #ifndef WIRE_SCAN_H
 #define WIRE_SCAN_H
 #include "base/buf.h"
@@ -47,8 +45,8 @@ bool scan_array(struct scan *s);
 /* Next member of the object entered last: its key, escapes not resolved, without quotes. False at
  * its end (which is consumed) or on error. A value not taken is skipped. */
 bool scan_key(struct scan *s, struct str *key);
-/* Whether the array entered last has another value; false at its end (consumed) or on error. A value
- * not taken is skipped. */
+/* Whether the array entered last has another value; false at its end (consumed) or on error. A
+ * value not taken is skipped. */
 bool scan_item(struct scan *s);
 /* Take a value of that kind; false when it is another (not consumed, no error). */
 bool scan_string(struct scan *s, struct str *raw); /* between the quotes, escapes not resolved */

@@ -36,10 +36,10 @@ enum ws_close_code {
 
 struct ws_decoder {
     /* settings, set by the owner */
-    bool client;       /* we are the client: frames must come unmasked; else they must be masked */
-    bool deflate;      /* RSV1 is allowed on the first frame of a message */
-    uint32_t max_fragments;   /* frames of one message; 0: no limit */
-    uint64_t max_message;     /* payload bytes of one message as on the wire; 0: no limit */
+    bool client;  /* we are the client: frames must come unmasked; else they must be masked */
+    bool deflate; /* RSV1 is allowed on the first frame of a message */
+    uint32_t max_fragments; /* frames of one message; 0: no limit */
+    uint64_t max_message;   /* payload bytes of one message as on the wire; 0: no limit */
     /* private */
     uint8_t phase, header_len, header_need, opcode, message_opcode, utf8_state;
     bool fin, masked, message_deflated;
@@ -53,20 +53,20 @@ struct ws_decoder {
 };
 
 enum ws_item_kind {
-    WS_ITEM_NONE,    /* everything given was used up; feed more */
-    WS_ITEM_DATA,    /* a piece of a message's payload */
-    WS_ITEM_END,     /* the message is complete (may follow a DATA of any length, or none) */
-    WS_ITEM_PING,    /* whole control frame; data = its payload */
+    WS_ITEM_NONE, /* everything given was used up; feed more */
+    WS_ITEM_DATA, /* a piece of a message's payload */
+    WS_ITEM_END,  /* the message is complete (may follow a DATA of any length, or none) */
+    WS_ITEM_PING, /* whole control frame; data = its payload */
     WS_ITEM_PONG,
-    WS_ITEM_CLOSE,   /* code (WS_CLOSE_NO_CODE when none) and reason in data */
-    WS_ITEM_ERROR,   /* close with `code`; `reason` says why; the decoder must not be fed again */
+    WS_ITEM_CLOSE, /* code (WS_CLOSE_NO_CODE when none) and reason in data */
+    WS_ITEM_ERROR, /* close with `code`; `reason` says why; the decoder must not be fed again */
 };
 
 struct ws_item {
     enum ws_item_kind kind;
     enum ws_opcode opcode; /* DATA, END: WS_TEXT or WS_BINARY */
     bool deflated;         /* DATA, END: the message's payload is compressed (UTF-8 not checked) */
-    struct str data;       /* DATA: inside the fed bytes; PING.. CLOSE: inside the decoder, until fed */
+    struct str data; /* DATA: inside the fed bytes; PING.. CLOSE: inside the decoder, until fed */
     uint16_t code;
     const char *reason; /* ERROR: fixed text */
 };
