@@ -4,9 +4,9 @@
  *      ^                  |                       |                |
  *      +------------------+-- link_down(): reason, backoff --------+
  *
- * Of hiredis only the codec is used, over a socket and a watch of our own: its asynchronous client
- * resolves names in the caller's thread, and asserts (so ends the process) when a server answers
- * what nobody asked.
+ * Of hiredis only the codec is used (store/resp), over a socket and a watch of our own: its
+ * asynchronous client resolves names in the caller's thread, and asserts (so ends the process) when
+ * a server answers what nobody asked.
  *
  * Answers come in the order of the commands, so `pending` is a queue and only its head has a
  * deadline that matters. A head that is late means a server that hangs: the connection is cut.
@@ -19,10 +19,10 @@
 #include "base/metrics.h"
 #include "store/dial.h"
 #include "store/redis_url.h"
+#include "store/resp.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <hiredis/hiredis.h>
 #include <unistd.h>
 
 #define COMMAND_TIMEOUT_MS 1000
@@ -75,7 +75,8 @@ struct redis {
     uint64_t seen_ms;  /* when bytes last came */
     int fd;            /* -1: none */
     struct watch watch;
-    redisReader *reader;
+    struct resp *reader; /* while connected */
+    bool reading;        /* its answers are being handed out: freed after that */
     struct buf out;
     struct list pending; /* sent or in `out`, oldest first */
     size_t pending_count;
@@ -163,10 +164,10 @@ static void close_link(struct redis *r)
         close(r->fd);
         r->fd = -1;
     }
-    if (r->reader) {
-        redisReaderFree(r->reader);
-        r->reader = NULL;
+    if (!r->reading) {
+        resp_free(r->reader);
     }
+    r->reader = NULL;
     buf_fini(&r->out);
     buf_init(&r->out, OUT_MAX_BYTES);
 }
@@ -258,21 +259,8 @@ static void settle(void *self)
     release_if_dying(r);
 }
 
-static bool append_command(struct redis *r, int argc, const char **argv, const size_t *lens)
-{
-    char *text = NULL;
-    int len = redisFormatCommandArgv(&text, argc, argv, lens);
-    if (len < 0) {
-        return false;
-    }
-    bool fits = buf_add(&r->out, text, (size_t)len);
-    r->out.failed = false;
-    redisFreeCommand(text);
-    return fits;
-}
-
-static void send_command(struct redis *r, struct request *owned_request, int argc,
-                         const char **argv, const size_t *lens)
+static void send_command(struct redis *r, struct request *owned_request, const struct str *words,
+                         size_t count)
 {
     assert(!r->dying);
     bool greeting = owned_request->step != NULL;
@@ -280,7 +268,7 @@ static void send_command(struct redis *r, struct request *owned_request, int arg
     owned_request->error = OK;
     if (r->state != READY && !(greeting && r->state == GREETING)) {
         owned_request->error = ERR_UNAVAILABLE;
-    } else if (r->pending_count >= PENDING_MAX || !append_command(r, argc, argv, lens)) {
+    } else if (r->pending_count >= PENDING_MAX || !resp_command(&r->out, words, count)) {
         owned_request->error = ERR_LIMIT;
     }
     loop_defer(r->loop, &r->settle, settle, r);
@@ -306,47 +294,27 @@ static struct request *request_new(enum expect expect, redis_fn fn, void *self)
 
 /* ---- receiving ---- */
 
-/* Nothing that is asked here is answered with an array, so its claimed size is never believed. */
-static void *refuse_array(const redisReadTask *task UNUSED, int count UNUSED)
+static bool says(const struct resp_reply *reply, const char *text)
 {
-    return NULL;
-}
-
-static redisReader *reader_new(void)
-{
-    static redisReplyObjectFunctions functions;
-    redisReader *reader = redisReaderCreate();
-    if (!reader) {
-        return NULL;
-    }
-    functions = *reader->fn;
-    functions.createArray = refuse_array;
-    reader->fn = &functions;
-    return reader;
-}
-
-static bool says(const redisReply *reply, const char *text)
-{
-    return reply->type == REDIS_REPLY_STATUS &&
-           str_eq(str_make(reply->str, reply->len), str_of(text));
+    return reply->kind == RESP_STATUS && str_eq(reply->text, str_of(text));
 }
 
 /* What an answer means for what was asked. */
-static enum err judge(enum expect expect, const redisReply *reply)
+static enum err judge(enum expect expect, const struct resp_reply *reply)
 {
-    if (reply->type == REDIS_REPLY_ERROR) {
+    if (reply->kind == RESP_ERROR) {
         return ERR_REFUSED;
     }
     switch (expect) {
     case EXPECT_TEXT:
-        if (reply->type == REDIS_REPLY_NIL) {
+        if (reply->kind == RESP_NIL) {
             return ERR_NOT_FOUND;
         }
-        return reply->type == REDIS_REPLY_STRING ? OK : ERR_PROTOCOL;
+        return reply->kind == RESP_TEXT ? OK : ERR_PROTOCOL;
     case EXPECT_DONE:
         return says(reply, "OK") ? OK : ERR_PROTOCOL;
     case EXPECT_COUNT:
-        if (reply->type != REDIS_REPLY_INTEGER || reply->integer < 0) {
+        if (reply->kind != RESP_INTEGER || reply->integer < 0) {
             return ERR_PROTOCOL;
         }
         return reply->integer ? OK : ERR_NOT_FOUND;
@@ -370,7 +338,7 @@ static void greeting_done(struct redis *r)
 
 /* A step of the greeting was answered. */
 static void greeting_step(struct redis *r, const struct request *q, enum err e,
-                          const redisReply *reply)
+                          const struct resp_reply *reply)
 {
     if (e == OK) {
         if (q->expect == EXPECT_PONG) {
@@ -379,7 +347,7 @@ static void greeting_step(struct redis *r, const struct request *q, enum err e,
         return;
     }
     /* An error to AUTH may repeat what was sent, so only its first word is shown. */
-    struct str text = e == ERR_REFUSED ? str_make(reply->str, reply->len) : STR("nonsense");
+    struct str text = e == ERR_REFUSED ? reply->text : STR("nonsense");
     size_t shown = strcmp(q->step, "AUTH") == 0 ? str_find(text, ' ', 0) : 90;
     text = str_sub(text, 0, min_size(min_size(shown, 90), text.len));
     char reason[REASON_LEN];
@@ -387,7 +355,7 @@ static void greeting_step(struct redis *r, const struct request *q, enum err e,
     link_down(r, e, reason);
 }
 
-static void take_reply(struct redis *r, const redisReply *reply)
+static void take_reply(struct redis *r, const struct resp_reply *reply)
 {
     struct list *node = list_pop(&r->pending);
     if (!node) {
@@ -408,31 +376,32 @@ static void take_reply(struct redis *r, const redisReply *reply)
         link_down(r, ERR_PROTOCOL, "Redis answered with something that does not fit the question");
         return;
     }
-    bool text = reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_ERROR;
-    answer(r, q, e, text ? str_make(reply->str, reply->len) : STR(""));
+    bool text = reply->kind == RESP_TEXT || reply->kind == RESP_ERROR;
+    answer(r, q, e, text ? reply->text : STR(""));
 }
 
-/* Hands out the whole answers that are there. */
+/* Hands out the whole answers that are there. The reader may be given up meanwhile, but what it
+ * gave must outlive the callback that has it. */
 static void take_replies(struct redis *r)
 {
-    while (r->reader) {
-        void *reply = NULL;
-        if (redisReaderGetReply(r->reader, &reply) != REDIS_OK) {
+    struct resp *reader = r->reader;
+    enum err e = OK;
+    r->reading = true;
+    while (e == OK && r->reader == reader) {
+        struct resp_reply reply;
+        const char *why = NULL;
+        e = resp_next(reader, &reply, &why);
+        if (e == OK) {
+            take_reply(r, &reply);
+        } else if (e != ERR_MORE) {
             char reason[REASON_LEN];
-            snprintf(reason, sizeof(reason), "Redis sent nonsense: %.100s",
-                     r->reader->err == REDIS_ERR_OOM ? "an answer that was not asked for"
-                                                     : r->reader->errstr);
+            snprintf(reason, sizeof(reason), "Redis sent nonsense: %.100s", why);
             link_down(r, ERR_PROTOCOL, reason);
-            return;
         }
-        if (!reply) {
-            if (r->reader->len - r->reader->pos > REPLY_MAX_BYTES) {
-                link_down(r, ERR_PROTOCOL, "Redis sent an answer that is too large");
-            }
-            return;
-        }
-        take_reply(r, reply);
-        freeReplyObject(reply);
+    }
+    r->reading = false;
+    if (r->reader != reader) {
+        resp_free(reader);
     }
 }
 
@@ -449,7 +418,7 @@ static void read_some(struct redis *r)
         return;
     }
     r->seen_ms = loop_now_ms(r->loop);
-    if (redisReaderFeed(r->reader, bytes, (size_t)n) != REDIS_OK) {
+    if (resp_feed(r->reader, str_make(bytes, (size_t)n)) != OK) {
         link_down(r, ERR_PROTOCOL, "Redis sent an answer that is too large");
         return;
     }
@@ -458,16 +427,12 @@ static void read_some(struct redis *r)
 
 /* ---- connecting ---- */
 
-static void greet_with(struct redis *r, const char *step, enum expect expect, int argc,
-                       const char **argv)
+static void greet_with(struct redis *r, const char *step, enum expect expect,
+                       const struct str *words, size_t count)
 {
-    size_t lens[3];
-    for (int i = 0; i < argc; i++) {
-        lens[i] = strlen(argv[i]);
-    }
     struct request *q = request_new(expect, NULL, NULL);
     q->step = step;
-    send_command(r, q, argc, argv, lens);
+    send_command(r, q, words, count);
 }
 
 /* Connected: who we are, which database, and whether Redis can answer at all (it may be loading).
@@ -475,20 +440,22 @@ static void greet_with(struct redis *r, const char *step, enum expect expect, in
 static void greet(struct redis *r)
 {
     enter(r, GREETING);
-    r->reader = reader_new();
+    r->reader = resp_new(REPLY_MAX_BYTES);
     r->seen_ms = loop_now_ms(r->loop);
-    if (r->url.password[0]) {
-        const char *both[] = {"AUTH", r->url.user, r->url.password};
-        const char *alone[] = {"AUTH", r->url.password};
-        bool named = r->url.user[0] != '\0';
-        greet_with(r, "AUTH", EXPECT_DONE, named ? 3 : 2, named ? both : alone);
+    struct str user = str_of(r->url.user);
+    struct str password = str_of(r->url.password);
+    if (user.len) {
+        greet_with(r, "AUTH", EXPECT_DONE, (const struct str[]){STR("AUTH"), user, password}, 3);
+    } else if (password.len) {
+        greet_with(r, "AUTH", EXPECT_DONE, (const struct str[]){STR("AUTH"), password}, 2);
     }
     if (r->url.db) {
         char number[12];
         snprintf(number, sizeof(number), "%u", r->url.db);
-        greet_with(r, "SELECT", EXPECT_DONE, 2, (const char *[]){"SELECT", number});
+        greet_with(r, "SELECT", EXPECT_DONE, (const struct str[]){STR("SELECT"), str_of(number)},
+                   2);
     }
-    greet_with(r, "PING", EXPECT_PONG, 1, (const char *[]){"PING"});
+    greet_with(r, "PING", EXPECT_PONG, (const struct str[]){STR("PING")}, 1);
 }
 
 static void dialled(void *self, int owned_fd, const char *why)
@@ -621,28 +588,24 @@ bool redis_healthy(const struct redis *r, const char **reason, int64_t *since_ms
 
 void redis_get(struct redis *r, struct str key, redis_fn fn, void *self)
 {
-    const char *argv[] = {"GET", key.ptr};
-    send_command(r, request_new(EXPECT_TEXT, fn, self), 2, argv, (const size_t[]){3, key.len});
+    send_command(r, request_new(EXPECT_TEXT, fn, self), (const struct str[]){STR("GET"), key}, 2);
 }
 
 void redis_set(struct redis *r, struct str key, struct str value, uint32_t ttl_ms, redis_fn fn,
                void *self)
 {
     char ttl[12];
-    int digits = snprintf(ttl, sizeof(ttl), "%u", ttl_ms);
-    const char *argv[] = {"SET", key.ptr, value.ptr, "PX", ttl};
-    const size_t lens[] = {3, key.len, value.len, 2, (size_t)digits};
-    send_command(r, request_new(EXPECT_DONE, fn, self), ttl_ms ? 5 : 3, argv, lens);
+    snprintf(ttl, sizeof(ttl), "%u", ttl_ms);
+    const struct str words[] = {STR("SET"), key, value, STR("PX"), str_of(ttl)};
+    send_command(r, request_new(EXPECT_DONE, fn, self), words, ttl_ms ? 5 : 3);
 }
 
 void redis_del(struct redis *r, struct str key, redis_fn fn, void *self)
 {
-    const char *argv[] = {"DEL", key.ptr};
-    send_command(r, request_new(EXPECT_COUNT, fn, self), 2, argv, (const size_t[]){3, key.len});
+    send_command(r, request_new(EXPECT_COUNT, fn, self), (const struct str[]){STR("DEL"), key}, 2);
 }
 
 void redis_ping(struct redis *r, redis_fn fn, void *self)
 {
-    send_command(r, request_new(EXPECT_PONG, fn, self), 1, (const char *[]){"PING"},
-                 (const size_t[]){4});
+    send_command(r, request_new(EXPECT_PONG, fn, self), (const struct str[]){STR("PING")}, 1);
 }

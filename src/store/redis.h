@@ -1,7 +1,6 @@
 /* redis: an asynchronous client that may lose its server at any time. Reconnects with exponential
  * backoff and jitter (250 ms to 30 s); a command has 1 s; a server that hangs is cut, one that
- * answers nonsense counts as down. Nobody waits for it, also not for its name. The one gate to
- * hiredis.
+ * answers nonsense counts as down. Nobody waits for it, also not for its name.
  *
  * Main thread. SPDX-License-Identifier: MIT */
 #ifndef STORE_REDIS_H
