@@ -45,34 +45,47 @@ static off_t whole_length(int fd, off_t size)
     return 0;
 }
 
-static bool cut_tail(int fd, const char *path)
+/* Removes a cut line at the end. ERR_SYNTAX: the file holds something else than a recording, which
+ * is left alone. */
+static enum err cut_tail(int fd, const char *path)
 {
+    static const char head[] = "{\"v\":";
+    char begin[sizeof(head) - 1];
     struct stat st;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        return true; /* a pipe or device has no tail */
+    if (fstat(fd, &st) != 0) {
+        return ERR_IO;
+    }
+    if (!S_ISREG(st.st_mode) || st.st_size == 0) {
+        return OK; /* a pipe or device has no tail */
+    }
+    ssize_t got = pread(fd, begin, sizeof(begin), 0);
+    if (got < 0 || memcmp(begin, head, (size_t)got) != 0) {
+        return got < 0 ? ERR_IO : ERR_SYNTAX;
     }
     off_t whole = whole_length(fd, st.st_size);
     if (whole < 0) {
-        return false;
+        return ERR_IO;
     }
     if (whole < st.st_size) {
         log_warn("recorder", "removed a cut line at the end", "file=%s bytes=%lld",
                  log_quote(str_of(path)), (long long)(st.st_size - whole));
-        return ftruncate(fd, whole) == 0;
+        return ftruncate(fd, whole) == 0 ? OK : ERR_IO;
     }
-    return true;
+    return OK;
 }
 
 enum err recorder_open(struct loop *l, const char *path, struct recorder **out, struct buf *error)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (fd < 0 || !cut_tail(fd, path)) {
-        int e = errno;
-        buf_printf(error, "cannot record to %s: %s", path, strerror(e));
+    enum err e = fd < 0 ? err_from_errno(errno) : cut_tail(fd, path);
+    if (e != OK) {
+        buf_printf(error, "cannot record to %s: %s", path,
+                   e == ERR_SYNTAX ? "the file holds something else than a recording"
+                                   : strerror(errno));
         if (fd >= 0) {
             close(fd);
         }
-        return err_from_errno(e);
+        return e;
     }
     struct recorder *r = mem_zero(sizeof(*r));
     r->loop = l;

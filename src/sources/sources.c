@@ -40,6 +40,7 @@ struct sources {
     struct flight flights[ENDPOINT_COUNT];
     struct buf base_urls[PROVIDER_COUNT];
     struct buf secrets[PROVIDER_COUNT];
+    struct budget_store db_store;
     struct reading *reading;
     struct timer timer;
     struct defer turn;
@@ -406,6 +407,10 @@ struct sources *sources_new(const struct sources_opts *opts)
     struct sources *s = mem_zero(sizeof(*s));
     s->opts = *opts;
     s->mode = opts->mode;
+    if (opts->db && !opts->store) {
+        s->db_store = budget_store_db(opts->db);
+        s->opts.store = &s->db_store;
+    }
     s->chance = opts->seed + 1;
     s->reading = mem_zero(sizeof(*s->reading));
     for (int p = 0; p < PROVIDER_COUNT; p++) {

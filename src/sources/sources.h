@@ -18,8 +18,10 @@
 struct sources_opts {
     struct loop *loop;
     struct fetch *fetch;
-    const struct budget_store *store; /* budget_store_db(); NULL: counts are kept in memory only */
-    struct recorder *recorder;        /* NULL: nothing is recorded */
+    struct db *db; /* where counts are kept; NULL: in memory only */
+    /* Instead of `db`, for tests; outlives the sources. NULL: db. */
+    const struct budget_store *store;
+    struct recorder *recorder; /* NULL: nothing is recorded */
     /* By provider; NULL and 0: its own default (provider_row()). */
     const char *base_url[PROVIDER_COUNT]; /* http:// or https:// */
     const char *secret[PROVIDER_COUNT];   /* CoinGecko's key, TAAPI's secret; NULL or "": none */

@@ -1,0 +1,10 @@
+/* What alternative's parsers make of any bytes. SPDX-License-Identifier: MIT */
+#include "provider.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_parser(alternative_parse_fng, data, size);
+    return 0;
+}

@@ -1,0 +1,11 @@
+/* What binance's parsers make of any bytes. SPDX-License-Identifier: MIT */
+#include "provider.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_parser(binance_parse_ticker, data, size);
+    fuzz_parser(binance_parse_klines, data, size);
+    return 0;
+}

@@ -1,0 +1,11 @@
+/* What coinbase's parsers make of any bytes. SPDX-License-Identifier: MIT */
+#include "provider.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_parser(coinbase_parse_stats, data, size);
+    fuzz_parser(coinbase_parse_candles, data, size);
+    return 0;
+}

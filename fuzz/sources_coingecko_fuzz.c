@@ -1,0 +1,11 @@
+/* What coingecko's parsers make of any bytes. SPDX-License-Identifier: MIT */
+#include "provider.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_parser(coingecko_parse_price, data, size);
+    fuzz_parser(coingecko_parse_global, data, size);
+    return 0;
+}
