@@ -1,0 +1,121 @@
+// Front of the bench: flags, the order of the sections, and where results go.
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { machine, output, stopAll } from "./lib/proc.mjs";
+import { report } from "./lib/report.mjs";
+import * as sections from "./lib/sections.mjs";
+import { describeServers } from "./lib/servers.mjs";
+
+const USAGE = `usage: bench/run [--quick] [--only SECTION,…] [--build DIR] [--server FILE] [--out FILE]
+
+  --quick        under four minutes: fewer rotations, sizes and servers
+  --only LIST    of cost, rate, memory, deflate, shards, stalled, own, http
+  --build DIR    where the programs were built (build/release)
+  --server FILE  another coincast to measure with this build's load client
+  --out FILE     where the tables go (bench/RESULTS.md; with --only to standard output)
+`;
+
+const bench = dirname(fileURLToPath(import.meta.url));
+const root = dirname(bench);
+const ALL = ["bare send", "bare send, coalescing", "bare io_uring", "bare io_uring, coalescing", ...sections.COINCAST, "npm ws", "npm socket.io"];
+
+function readFlags() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        quick: { type: "boolean", default: false },
+        only: { type: "string" },
+        build: { type: "string", default: join(root, "build/release") },
+        server: { type: "string" },
+        out: { type: "string" },
+        help: { type: "boolean", default: false },
+      },
+    });
+    return values;
+  } catch (error) {
+    process.stderr.write(`bench/run: ${error.message}\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+function plan(quick, present) {
+  const { COINCAST, PAIR } = sections;
+  const peers = ["npm ws", "npm socket.io"].filter(present);
+  const both = [1000, 10000];
+  if (quick) {
+    return [
+      ["cost", sections.cost, { rotations: 2, names: PAIR, clients: both, payloads: [200], seconds: 1 }],
+      ["cost", sections.cost, { rotations: 1, names: peers, clients: [1000], payloads: [200], seconds: 1 }],
+      ["rate", sections.rate, { rotations: 1, names: PAIR, clients: both, seconds: 2 }],
+      ["memory", sections.memory, { names: [...COINCAST, "bare send, coalescing"] }],
+      ["deflate", sections.deflate, { rotations: 1, names: COINCAST, payloads: [4096], seconds: 1 }],
+      ["shards", sections.shards, { rotations: 1, seconds: 1 }],
+      ["stalled", sections.stalled, { rotations: 1, names: ["Coincast epoll"], seconds: 2 }],
+      ["own", sections.ownCode, { names: COINCAST, seconds: 1 }],
+      ["http", sections.http, { rotations: 1, names: ["bare send", "nginx", ...COINCAST], seconds: 2 }],
+    ];
+  }
+  const all = ALL.filter(present);
+  return [
+    ["cost", sections.cost, { rotations: 5, names: all, clients: [100, 1000, 10000], payloads: [200], seconds: 2.5 }],
+    ["cost", sections.cost, { rotations: 2, names: all, clients: [100, 1000, 10000], payloads: [4096], seconds: 2 }],
+    ["rate", sections.rate, { rotations: 5, names: [...PAIR, ...peers], clients: both, seconds: 4 }],
+    ["memory", sections.memory, { names: [...COINCAST, "bare send, coalescing", ...peers] }],
+    ["memory", sections.memory, { names: [...COINCAST, ...peers], deflate: true }],
+    ["deflate", sections.deflate, { rotations: 3, names: [...COINCAST, ...peers], payloads: [200, 4096], seconds: 2 }],
+    ["shards", sections.shards, { rotations: 5, seconds: 2 }],
+    ["stalled", sections.stalled, { rotations: 5, names: COINCAST, seconds: 3 }],
+    ["own", sections.ownCode, { names: [...COINCAST, "bare send, coalescing"], seconds: 3 }],
+    ["http", sections.http, { rotations: 3, names: ["bare send", "nginx", ...COINCAST], seconds: 5 }],
+  ];
+}
+
+async function main() {
+  const flags = readFlags();
+  if (flags.help) {
+    process.stdout.write(USAGE);
+    return;
+  }
+  const build = resolve(flags.build);
+  const setup = {
+    bench,
+    build,
+    client: join(build, "coincast"),
+    server: resolve(flags.server ?? join(build, "coincast")),
+    temp: mkdtempSync(join(tmpdir(), "coincast-bench-")),
+    epoch: "0123456789ab",
+    overhead: 120,
+    records: [],
+    say: (text) => process.stderr.write(`${text}\n`),
+  };
+  if (!existsSync(join(bench, "peers/node_modules"))) {
+    await output("npm", ["ci", "--no-audit", "--no-fund"], { cwd: join(bench, "peers") }).catch((error) =>
+      setup.say(`npm ws and socket.io are left out: ${error.message}`),
+    );
+  }
+  const started = Date.now();
+  setup.servers = describeServers(setup);
+  await sections.calibrate(setup);
+  setup.servers = describeServers(setup);
+  const wanted = flags.only?.split(",");
+  for (const [name, run, options] of plan(flags.quick, (server) => !setup.servers[server].missing)) {
+    if (wanted === undefined || wanted.includes(name)) await run(setup, options);
+  }
+  const about = { ...(await machine(root)), quick: flags.quick, minutes: (Date.now() - started) / 60000, overhead: setup.overhead };
+  const text = report(setup.records, about);
+  mkdirSync(join(root, "build"), { recursive: true });
+  writeFileSync(join(root, "build/bench.json"), JSON.stringify({ about, records: setup.records }, null, 1));
+  if (flags.out ?? !wanted) writeFileSync(flags.out ?? join(bench, "RESULTS.md"), text);
+  else process.stdout.write(text);
+  rmSync(setup.temp, { recursive: true, force: true });
+}
+
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => stopAll().then(() => process.exit(1)));
+main().catch(async (error) => {
+  await stopAll();
+  process.stderr.write(`bench/run: ${error.message}\n`);
+  process.exit(1);
+});
