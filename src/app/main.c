@@ -17,7 +17,6 @@ static const struct {
     const char *help;
 } commands[] = {
     {"serve", app_serve, "serve market data (the default)"},
-    {"watch", tool_watch, "live numbers in this terminal"},
     {"load", tool_load, "open many clients and measure deliveries"},
     {"upstream", tool_upstream, "stand in for the providers: simulated or recorded answers"},
     {"version", print_version, "print the version"},

@@ -91,25 +91,25 @@ double answer_venue_price(double price, double basis, int decimals);
 /* Text of fixed decimals; without trailing zeros when `trim`. */
 void answer_fixed(struct buf *out, double value, int decimals, bool trim);
 
-void coingecko_ping(const struct answer_call *c);
-void coingecko_global(const struct answer_call *c);
-void coingecko_simple_price(const struct answer_call *c);
-void coingecko_markets(const struct answer_call *c);
-void coingecko_trending(const struct answer_call *c);
-void alternative_fng(const struct answer_call *c);
-void taapi_rsi(const struct answer_call *c);
-void binance_ticker_24h(const struct answer_call *c);
-void binance_ticker_price(const struct answer_call *c);
-void binance_klines(const struct answer_call *c);
-void binance_exchange_info(const struct answer_call *c);
-void binance_time(const struct answer_call *c);
-void coinbase_products(const struct answer_call *c);
-void coinbase_ticker(const struct answer_call *c);
-void coinbase_stats(const struct answer_call *c);
-void coinbase_candles(const struct answer_call *c);
-void kraken_ticker(const struct answer_call *c);
-void kraken_ohlc(const struct answer_call *c);
-void kraken_time(const struct answer_call *c);
-void kraken_system_status(const struct answer_call *c);
+void answer_coingecko_ping(const struct answer_call *c);
+void answer_coingecko_global(const struct answer_call *c);
+void answer_coingecko_simple_price(const struct answer_call *c);
+void answer_coingecko_markets(const struct answer_call *c);
+void answer_coingecko_trending(const struct answer_call *c);
+void answer_alternative_fng(const struct answer_call *c);
+void answer_taapi_rsi(const struct answer_call *c);
+void answer_binance_ticker_24h(const struct answer_call *c);
+void answer_binance_ticker_price(const struct answer_call *c);
+void answer_binance_klines(const struct answer_call *c);
+void answer_binance_exchange_info(const struct answer_call *c);
+void answer_binance_time(const struct answer_call *c);
+void answer_coinbase_products(const struct answer_call *c);
+void answer_coinbase_ticker(const struct answer_call *c);
+void answer_coinbase_stats(const struct answer_call *c);
+void answer_coinbase_candles(const struct answer_call *c);
+void answer_kraken_ticker(const struct answer_call *c);
+void answer_kraken_ohlc(const struct answer_call *c);
+void answer_kraken_time(const struct answer_call *c);
+void answer_kraken_system_status(const struct answer_call *c);
 
 #endif

@@ -175,14 +175,14 @@ static size_t asked_for(const struct answer_call *c)
     return count;
 }
 
-void binance_ticker_24h(const struct answer_call *c)
+void answer_binance_ticker_24h(const struct answer_call *c)
 {
     size_t count = asked_for(c);
     weigh(c, count == 0 || count > 100 ? 80 : count > 20 ? 40 : 2);
     tickers(c, ticker_24h);
 }
 
-void binance_ticker_price(const struct answer_call *c)
+void answer_binance_ticker_price(const struct answer_call *c)
 {
     weigh(c, asked_for(c) == 1 ? 2 : 4);
     tickers(c, ticker_price);
@@ -251,7 +251,7 @@ static void klines(const struct answer_call *c, size_t symbol, const struct inte
     buf_add_char(&c->out->body, ']');
 }
 
-void binance_klines(const struct answer_call *c)
+void answer_binance_klines(const struct answer_call *c)
 {
     struct buf symbol = {0}, interval = {0};
     struct range r = {-1, -1, 500};
@@ -298,7 +298,7 @@ static void instrument(const struct answer_call *c, size_t i)
                y->symbol, y->symbol, tick, tick);
 }
 
-void binance_exchange_info(const struct answer_call *c)
+void answer_binance_exchange_info(const struct answer_call *c)
 {
     bool chosen[SIM_SYMBOLS], single;
     size_t count = 0;
@@ -321,7 +321,7 @@ void binance_exchange_info(const struct answer_call *c)
     buf_add_lit(&c->out->body, "]}");
 }
 
-void binance_time(const struct answer_call *c)
+void answer_binance_time(const struct answer_call *c)
 {
     weigh(c, 1);
     buf_printf(&c->out->body, "{\"serverTime\":%lld}", (long long)c->now_ms);

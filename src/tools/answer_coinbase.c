@@ -40,7 +40,7 @@ static void text_field(struct buf *b, const char *name, double value, int decima
     buf_add_lit(b, "\",");
 }
 
-void coinbase_products(const struct answer_call *c)
+void answer_coinbase_products(const struct answer_call *c)
 {
     struct buf *b = &c->out->body;
     buf_add_char(b, '[');
@@ -81,7 +81,7 @@ static bool last_day(const struct answer_call *c, size_t product, struct sim_can
     return true;
 }
 
-void coinbase_ticker(const struct answer_call *c)
+void answer_coinbase_ticker(const struct answer_call *c)
 {
     size_t product;
     struct sim_candle d;
@@ -104,7 +104,7 @@ void coinbase_ticker(const struct answer_call *c)
     buf_printf(b, "\"time\":\"%.23s000Z\",\"rfq_volume\":\"0\"}", time);
 }
 
-void coinbase_stats(const struct answer_call *c)
+void answer_coinbase_stats(const struct answer_call *c)
 {
     size_t product;
     struct sim_candle d, month;
@@ -171,7 +171,7 @@ static void candle_rows(const struct answer_call *c, size_t product, int64_t eac
     buf_add_char(b, ']');
 }
 
-void coinbase_candles(const struct answer_call *c)
+void answer_coinbase_candles(const struct answer_call *c)
 {
     static const int64_t allowed[] = {60, 300, 900, 3600, 21600, 86400};
     size_t product;

@@ -63,7 +63,7 @@ void coingecko_number(struct json_writer *w, const char *key, double value)
     json_double(w, value);
 }
 
-void coingecko_ping(const struct answer_call *c)
+void answer_coingecko_ping(const struct answer_call *c)
 {
     answer_text(c, 200, "{\"gecko_says\":\"(V3) To the Moon!\"}");
 }
@@ -79,7 +79,7 @@ static void in_currencies(struct json_writer *w, const char *key, struct simulat
     json_object_end(w);
 }
 
-void coingecko_global(const struct answer_call *c)
+void answer_coingecko_global(const struct answer_call *c)
 {
     int64_t at = c->now_ms / COINGECKO_SLOW_CACHE_MS * COINGECKO_SLOW_CACHE_MS;
     struct sim_global g;
@@ -193,7 +193,7 @@ static void price_entry(const struct answer_call *c, struct json_writer *w, size
     json_object_end(w);
 }
 
-void coingecko_simple_price(const struct answer_call *c)
+void answer_coingecko_simple_price(const struct answer_call *c)
 {
     struct buf in = {0}, precision = {0};
     bool chosen[SIM_SYMBOLS];

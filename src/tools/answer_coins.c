@@ -221,7 +221,7 @@ static void write_markets(const struct answer_call *c, const struct market_query
     coingecko_finish(c, q->at);
 }
 
-void coingecko_markets(const struct answer_call *c)
+void answer_coingecko_markets(const struct answer_call *c)
 {
     struct buf in = {0}, wanted = {0};
     int64_t per_page = 100, page = 1;
@@ -282,7 +282,7 @@ static void trending_entry(struct json_writer *w, const struct coin *k, double c
     json_object_end(w);
 }
 
-void coingecko_trending(const struct answer_call *c)
+void answer_coingecko_trending(const struct answer_call *c)
 {
     struct coin coins[SIM_SYMBOLS];
     double change[SIM_SYMBOLS], btc_usd = 1;

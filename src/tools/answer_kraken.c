@@ -109,7 +109,7 @@ static void add_ticker(const struct answer_call *c, size_t i)
     buf_printf(b, "\"o\":\"%.*f\"}", digits, venue(y, today.open));
 }
 
-void kraken_ticker(const struct answer_call *c)
+void answer_kraken_ticker(const struct answer_call *c)
 {
     struct buf pairs = {0};
     bool chosen[SIM_SYMBOLS] = {false}, given = answer_param(c, "pair", &pairs), ok = true;
@@ -164,7 +164,7 @@ static void add_rows(const struct answer_call *c, size_t i, int64_t each, int64_
     buf_printf(b, "],\"last\":%lld}}", (long long)((newest - each) / 1000));
 }
 
-void kraken_ohlc(const struct answer_call *c)
+void answer_kraken_ohlc(const struct answer_call *c)
 {
     static const int64_t allowed[] = {1, 5, 15, 30, 60, 240, 1440, 10080, 21600};
     struct buf pair = {0};
@@ -187,7 +187,7 @@ void kraken_ohlc(const struct answer_call *c)
     buf_fini(&pair);
 }
 
-void kraken_time(const struct answer_call *c)
+void answer_kraken_time(const struct answer_call *c)
 {
     static const char days[] = "SunMonTueWedThuFriSat";
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
@@ -203,7 +203,7 @@ void kraken_time(const struct answer_call *c)
                tm.tm_sec);
 }
 
-void kraken_system_status(const struct answer_call *c)
+void answer_kraken_system_status(const struct answer_call *c)
 {
     time_t seconds = (time_t)(c->now_ms / 1000);
     struct tm tm;

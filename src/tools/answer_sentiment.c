@@ -12,7 +12,7 @@ static const char *mood_text(int value)
 }
 
 /* All numbers are text, newest first, pretty-printed with tabs, as the service does. */
-void alternative_fng(const struct answer_call *c)
+void answer_alternative_fng(const struct answer_call *c)
 {
     int64_t limit = 1, today = c->now_ms / SIM_DAY_MS * SIM_DAY_MS;
     int64_t all = (today - SIM_FIRST_MS) / SIM_DAY_MS + 1;
@@ -98,7 +98,7 @@ static void rsi_values(const struct answer_call *c, size_t symbol, int64_t each_
     buf_add_str(&c->out->body, count ? STR("]") : STR(""));
 }
 
-void taapi_rsi(const struct answer_call *c)
+void answer_taapi_rsi(const struct answer_call *c)
 {
     struct buf secret = {0}, exchange = {0}, pair = {0}, interval = {0};
     size_t symbol = SIZE_MAX;
