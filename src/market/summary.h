@@ -1,8 +1,8 @@
-/* summary: the six dashboard numbers, each with where it came from, how old it is and whether it can
- * be trusted. A field that fails keeps its last good value and is marked stale with the reason.
+/* summary: the six dashboard numbers, each with where it came from, how old it is and whether it
+ * can be trusted. A field that fails keeps its last good value and is marked stale with the reason.
  *
- * Pure state: no clock, no I/O; times are arguments (Unix milliseconds). Belongs to the main thread.
- * Rows, sources and stale times are those of the table in contracts 3.
+ * Pure state: no clock, no I/O; times are arguments (Unix milliseconds). Belongs to the main
+ * thread. Rows, sources and stale times are those of the table in contracts 3.
  * SPDX-License-Identifier: MIT */
 #ifndef MARKET_SUMMARY_H
 #define MARKET_SUMMARY_H
@@ -33,13 +33,13 @@ int64_t summary_stale_after_ms(enum summary_field f);
 #define SUMMARY_PROVIDER_LEN 32
 struct summary_value {
     bool known;
-    double value;       /* USD, percent, index or RSI as the field's unit is; finite */
-    int64_t as_of_ms;   /* the provider's own time where it gives one, else receipt */
+    double value;     /* USD, percent, index or RSI as the field's unit is; finite */
+    int64_t as_of_ms; /* the provider's own time where it gives one, else receipt */
     int64_t received_ms;
     char provider[SUMMARY_PROVIDER_LEN]; /* "binance", "coingecko", ... */
-    char method[24];    /* "ticker_24h", "global", "computed", ...; "" when there is nothing to say */
-    int closes;         /* of a computed RSI; 0 else */
-    bool failed;        /* the last fetch for it failed or was implausible */
+    char method[24]; /* "ticker_24h", "global", "computed", ...; "" when there is nothing to say */
+    int closes;      /* of a computed RSI; 0 else */
+    bool failed;     /* the last fetch for it failed or was implausible */
     char reason[SUMMARY_REASON_LEN]; /* why stale or unknown, a sentence for people; "" when well */
 };
 

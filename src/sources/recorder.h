@@ -11,8 +11,9 @@
 
 struct recorder;
 
-/* Appends to `path`; makes it when missing (readable by the owner only). A file that holds something
- * else is refused and left alone. On failure `error` says what and why. Blocks: call at start. */
+/* Appends to `path`; makes it when missing (readable by the owner only). A file that holds
+ * something else is refused and left alone. On failure `error` says what and why. Blocks: call at
+ * start. */
 enum err recorder_open(struct loop *l, const char *path, struct recorder **out,
                        struct buf *error) MUST_CHECK;
 /* Writes what is gathered. */
