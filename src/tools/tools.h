@@ -11,5 +11,7 @@ int tool_load(int argc, char **argv);
 int tool_upstream(int argc, char **argv);
 /* `coincast watch`: live numbers of a server in a terminal. */
 int tool_watch(int argc, char **argv);
+/* `coincast conformance`: a server for public protocol test suites, until SIGTERM. */
+int tool_conformance(int argc, char **argv);
 
 #endif
