@@ -281,6 +281,7 @@ static void set_options(struct fetch_job *job, const char *url)
     curl_easy_setopt(e, CURLOPT_PRIVATE, job);
     curl_easy_setopt(e, CURLOPT_ERRORBUFFER, job->error);
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* no waiting for a name that does not resolve */
     curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);

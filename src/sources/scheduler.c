@@ -138,7 +138,7 @@ static enum need_id need_of(enum endpoint_id id)
             }
         }
     }
-    assert(!"every end point belongs to a need");
+    assert(false); /* every end point belongs to a need */
     return NEED_COUNT;
 }
 
@@ -433,11 +433,9 @@ void scheduler_refresh(struct scheduler *s, refresh_done_fn done, void *self, ui
         snprintf(w->why, WHY_LEN, "everything is younger than its time to live");
     }
     list_push(&s->waiters, &w->node);
-    /* Each may end at once; the waiter hears of it like of any other. */
-    uint32_t wanted = w->needs;
     for (int n = 0; n < NEED_COUNT; n++) {
-        if ((wanted & 1u << n) && !s->needs[n].active) {
-            begin_round(s, (enum need_id)n, now_ms);
+        if (w->needs & 1u << n) {
+            s->needs[n].due_ms = min_u64(s->needs[n].due_ms, now_ms);
         }
     }
 }
@@ -466,7 +464,9 @@ void scheduler_price_came(struct scheduler *s, uint64_t now_ms)
     price->known = true;
     price->ok_ms = now_ms;
     price->failures = 0;
-    price->due_ms = max_u64(price->due_ms, now_ms + cadence_ms(s, NEED_PRICE, now_ms));
+    if (price->due_ms > now_ms) { /* a refresh that waits for its round gets it */
+        price->due_ms = max_u64(price->due_ms, now_ms + cadence_ms(s, NEED_PRICE, now_ms));
+    }
 }
 
 uint32_t scheduler_failures(const struct scheduler *s, enum endpoint_id id)

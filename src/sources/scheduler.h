@@ -58,8 +58,8 @@ void scheduler_answered(struct scheduler *s, enum endpoint_id id, uint32_t got, 
 /* Fields that the round asking `id` still lacks. */
 uint32_t scheduler_missing(const struct scheduler *s, enum endpoint_id id);
 
-/* Forced: asks at once for all that is older than its TTL. `done` comes from a later
- * scheduler_run(). */
+/* Forced: all that is older than its TTL is due now. Begins with the next scheduler_run(); `done`
+ * comes from that or a later one. */
 void scheduler_refresh(struct scheduler *s, refresh_done_fn done, void *self, uint64_t now_ms);
 /* Someone read the summary: a price older than 5 min is asked for once (requirement C5), and idle
  * pace ends. */
