@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct watch_view v = {0};
     struct buf out = {0};
     struct str text = str_make((const char *)data, size), line;
-    (void)watch_view_take(&v, text, 1000);
+    (void)watch_view_take(&v, text, 1000, 0);
     struct watch_look look = {.columns = 40, .rows = 30, .url = "ws://h/ws", .now_ms = 2000};
     watch_view_screen(&v, &look, &out);
     struct str rest = buf_str(&out);

@@ -165,7 +165,8 @@ static void on_message(void *self, bool binary, struct str text)
     if (binary) {
         return;
     }
-    enum watch_change change = watch_view_take(&w->view, text, loop_now_ms(w->loop));
+    enum watch_change change =
+        watch_view_take(&w->view, text, loop_now_ms(w->loop), loop_wall_ms(w->loop));
     if (change == WATCH_NOTHING) {
         return;
     }

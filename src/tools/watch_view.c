@@ -35,8 +35,27 @@ static bool list_holds(const struct json *list, const char *text)
     return false;
 }
 
+/* Seconds since the message was made. The server's clock may differ from ours by anything, so the
+ * message that came quickest is the measure. */
+static double kept_for(struct watch_view *v, const struct json *root, int64_t wall_ms)
+{
+    struct str text;
+    int64_t made_ms;
+    if (!json_get_str(json_get(root, "timestamp"), &text) ||
+        clock_parse_rfc3339(text, &made_ms) != OK) {
+        return 0;
+    }
+    int64_t ahead = made_ms - wall_ms;
+    if (!v->has_ahead || ahead > v->ahead_ms) {
+        v->has_ahead = true;
+        v->ahead_ms = ahead;
+    }
+    return (double)(v->ahead_ms - ahead) / 1000;
+}
+
 /* Fields that the data does not name stay: a delta or a price says only some. */
-static bool take_summary(struct watch_view *v, const struct json *data, uint64_t now_ms)
+static bool take_summary(struct watch_view *v, const struct json *data, uint64_t now_ms,
+                         double kept_s)
 {
     bool any = false;
     for (size_t i = 0; i < WATCH_FIELDS; i++) {
@@ -56,6 +75,14 @@ static bool take_summary(struct watch_view *v, const struct json *data, uint64_t
         f.known = json_get_double(value, &f.value);
         f.stale = list_holds(json_get(data, "stale"), rows[i].key);
         (void)json_get_double(json_get(source, "age_s"), &f.age_s);
+        if (f.age_s >= 0) {
+            f.age_s += kept_s;
+        }
+        struct str as_of;
+        if (json_get_str(json_get(source, "as_of"), &as_of) &&
+            clock_parse_rfc3339(as_of, &f.as_of_ms) == OK && f.as_of_ms < v->fields[i].as_of_ms) {
+            continue; /* a snapshot that was made before what we have */
+        }
         copy_text(f.provider, sizeof(f.provider), json_get(source, "provider"));
         copy_text(f.method, sizeof(f.method), json_get(source, "method"));
         copy_text(f.reason, sizeof(f.reason), json_get(source, "reason"));
@@ -116,7 +143,8 @@ static void take_mode(struct watch_view *v, const struct json *root)
     }
 }
 
-enum watch_change watch_view_take(struct watch_view *v, struct str message, uint64_t now_ms)
+enum watch_change watch_view_take(struct watch_view *v, struct str message, uint64_t now_ms,
+                                  int64_t wall_ms)
 {
     struct json *root = NULL;
     struct str type = STR("");
@@ -129,7 +157,7 @@ enum watch_change watch_view_take(struct watch_view *v, struct str message, uint
     bool summary = str_eq(type, STR("dashboard_update")) || str_eq(type, STR("welcome"));
     if (summary || str_eq(type, STR("btc_price_update"))) {
         take_mode(v, root);
-        if (take_summary(v, data, now_ms)) {
+        if (take_summary(v, data, now_ms, kept_for(v, root, wall_ms))) {
             change = summary ? WATCH_SUMMARY : WATCH_BTC;
         }
     } else if (str_eq(type, STR("price_updates"))) {

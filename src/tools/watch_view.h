@@ -11,6 +11,7 @@ struct watch_field {
     bool known, stale;
     double value;
     double age_s;         /* when the message came; < 0: not said */
+    int64_t as_of_ms;     /* 0: not said */
     uint64_t received_ms; /* monotonic */
     char provider[32], method[24], reason[160];
 };
@@ -28,6 +29,10 @@ struct watch_view {
     char mode[16];  /* "" until the server said it */
     char link[160]; /* state of the connection, for people */
     bool connected;
+    /* private: how far the server's clock is ahead of ours, at least; messages that were kept for a
+     * while are told by it */
+    int64_t ahead_ms;
+    bool has_ahead;
 };
 
 struct watch_look {
@@ -41,8 +46,9 @@ struct watch_look {
 enum watch_change { WATCH_NOTHING, WATCH_SUMMARY, WATCH_BTC, WATCH_PRICES, WATCH_SHUTDOWN };
 
 /* Takes a message of the server in; says what changed. Anything unknown or malformed is
- * WATCH_NOTHING and changes nothing. */
-enum watch_change watch_view_take(struct watch_view *v, struct str message, uint64_t now_ms);
+ * WATCH_NOTHING and changes nothing. A number older than the one that is known is not taken. */
+enum watch_change watch_view_take(struct watch_view *v, struct str message, uint64_t now_ms,
+                                  int64_t wall_ms);
 /* The whole screen: at most `rows` lines of at most `columns` columns, without line ends at the
  * bottom. */
 void watch_view_screen(const struct watch_view *v, const struct watch_look *look, struct buf *out);

@@ -39,7 +39,7 @@ static void it_shows_value_source_age_and_why_stale(void **state)
 {
     (void)state;
     struct watch_view v = {0};
-    assert_int_equal(watch_view_take(&v, str_of(dashboard), 1000), WATCH_SUMMARY);
+    assert_int_equal(watch_view_take(&v, str_of(dashboard), 1000, WALL), WATCH_SUMMARY);
     struct buf out = shown(&v, 100, 40, false, 8000);
     assert_true(holds(&out, "DEMO: SIMULATED DATA"));
     assert_true(holds(&out, "$68,123.45"));
@@ -58,12 +58,12 @@ static void no_line_is_wider_than_the_terminal(void **state)
 {
     (void)state;
     struct watch_view v = {.link = "not connected: nobody listens there; again in 1.5 s"};
-    (void)watch_view_take(&v, str_of(dashboard), 0);
+    (void)watch_view_take(&v, str_of(dashboard), 0, WALL);
     (void)watch_view_take(&v,
                           STR("{\"type\":\"price_updates\",\"mode\":\"demo\",\"data\":{\"BTC\":{"
                               "\"price\":68123.45,\"change_24h\":1.25},\"SHIB\":{\"price\":"
                               "0.0000061,\"change_24h\":-0.5,\"stale\":true}}}"),
-                          0);
+                          0, WALL);
     for (size_t columns = 1; columns < 140; columns++) {
         struct buf out = shown(&v, columns, 12, false, 0);
         struct str rest = buf_str(&out), line;
@@ -88,26 +88,54 @@ static void a_partial_update_keeps_the_other_numbers(void **state)
 {
     (void)state;
     struct watch_view v = {0};
-    (void)watch_view_take(&v, str_of(dashboard), 0);
+    (void)watch_view_take(&v, str_of(dashboard), 0, WALL);
     assert_int_equal(
         watch_view_take(&v,
                         STR("{\"type\":\"btc_price_update\",\"mode\":\"demo\",\"data\":{"
                             "\"btc_price\":70000,\"btc_change_24h\":null}}"),
-                        500),
+                        500, WALL),
         WATCH_BTC);
     assert_true(v.fields[0].value == 70000 && !v.fields[1].known);
     assert_true(v.fields[2].known && v.fields[2].value == 2.5e12);
+}
+
+static struct str dated(struct buf *b, const char *made, const char *as_of, double price)
+{
+    buf_clear(b);
+    buf_printf(b,
+               "{\"type\":\"btc_price_update\",\"mode\":\"live\",\"timestamp\":\"%s\",\"data\":{"
+               "\"btc_price\":%.0f,\"sources\":{\"btc_price\":{\"as_of\":\"%s\",\"age_s\":1}}}}",
+               made, price, as_of);
+    return buf_str(b);
+}
+
+static void a_kept_snapshot_is_as_old_as_it_is(void **state)
+{
+    (void)state;
+    struct watch_view v = {0};
+    struct buf b = {0};
+    /* the server's clock is an hour ahead of ours */
+    (void)watch_view_take(&v, dated(&b, "2026-11-21T13:34:56.789Z", "2026-11-21T13:34:55Z", 5), 0,
+                          WALL);
+    assert_true(v.fields[0].value == 5 && v.fields[0].age_s == 1);
+    (void)watch_view_take(&v, dated(&b, "2026-11-21T13:34:46.789Z", "2026-11-21T13:34:45Z", 4), 0,
+                          WALL);
+    assert_true(v.fields[0].value == 5); /* it has newer */
+    (void)watch_view_take(&v, dated(&b, "2026-11-21T13:34:57.789Z", "2026-11-21T13:34:57Z", 6), 0,
+                          WALL + 8000);
+    assert_true(v.fields[0].value == 6 && v.fields[0].age_s == 8); /* it lay for 7 s */
+    buf_fini(&b);
 }
 
 static void another_mode_forgets_the_numbers(void **state)
 {
     (void)state;
     struct watch_view v = {0};
-    (void)watch_view_take(&v, str_of(dashboard), 0);
+    (void)watch_view_take(&v, str_of(dashboard), 0, WALL);
     (void)watch_view_take(&v,
                           STR("{\"type\":\"btc_price_update\",\"mode\":\"live\",\"data\":{"
                               "\"btc_price\":70000}}"),
-                          500);
+                          500, WALL);
     assert_string_equal(v.mode, "live");
     assert_true(v.fields[0].known && !v.fields[2].known);
 }
@@ -124,10 +152,10 @@ static void strange_messages_change_nothing(void **state)
         "{\"type\":\"something\",\"data\":{\"btc_price\":1}}"};
     (void)state;
     struct watch_view v = {0}, before = {0};
-    (void)watch_view_take(&v, str_of(dashboard), 0);
+    (void)watch_view_take(&v, str_of(dashboard), 0, WALL);
     before = v;
     for (size_t i = 0; i < ARRAY_LEN(strange); i++) {
-        assert_int_equal(watch_view_take(&v, str_of(strange[i]), 1), WATCH_NOTHING);
+        assert_int_equal(watch_view_take(&v, str_of(strange[i]), 1, WALL), WATCH_NOTHING);
     }
     assert_memory_equal(&v, &before, sizeof(v));
 }
@@ -151,7 +179,7 @@ static void a_pipe_gets_one_line_with_sources(void **state)
     (void)state;
     struct watch_view v = {0};
     struct buf out = {0};
-    (void)watch_view_take(&v, str_of(dashboard), 1000);
+    (void)watch_view_take(&v, str_of(dashboard), 1000, WALL);
     struct watch_look look = {.now_ms = 2000, .wall_ms = WALL};
     watch_view_line(&v, &look, &out);
     assert_string_equal(
@@ -168,6 +196,7 @@ int main(void)
         cmocka_unit_test(it_shows_value_source_age_and_why_stale),
         cmocka_unit_test(no_line_is_wider_than_the_terminal),
         cmocka_unit_test(a_partial_update_keeps_the_other_numbers),
+        cmocka_unit_test(a_kept_snapshot_is_as_old_as_it_is),
         cmocka_unit_test(another_mode_forgets_the_numbers),
         cmocka_unit_test(strange_messages_change_nothing),
         cmocka_unit_test(a_server_cannot_move_the_cursor),
