@@ -18,6 +18,7 @@ static const struct {
 } commands[] = {
     {"serve", app_serve, "serve market data (the default)"},
     {"load", tool_load, "open many clients and measure deliveries"},
+    {"watch", tool_watch, "show a server's live numbers in a terminal"},
     {"upstream", tool_upstream, "stand in for the providers: simulated or recorded answers"},
     {"version", print_version, "print the version"},
 };

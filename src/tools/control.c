@@ -192,7 +192,7 @@ static bool take(struct fault_setting *s, struct fault_setting *out)
 struct fault_setting control_take(struct control *c, size_t target)
 {
     struct fault_setting out = {.fault = FAULT_NONE, .value = -1, .times = -1};
-    if (target >= MAX_TARGETS) {
+    if (target >= answer_target_count() || target >= MAX_TARGETS) {
         c->unknown++;
         (void)take(&c->of_all, &out);
         return out;

@@ -1,0 +1,309 @@
+/* `coincast watch`: a server's live numbers in a terminal, or as lines in a pipe.
+ * SPDX-License-Identifier: MIT */
+#include "tools/rng.h"
+#include "tools/tools.h"
+#include "tools/watch_view.h"
+#include "tools/ws_client.h"
+
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define REDRAW_MS 100
+#define FIRST_WAIT_MS 500
+#define LONGEST_WAIT_MS 30000
+
+static const char help[] =
+    "usage: coincast watch [--url ws://HOST:PORT/ws]\n"
+    "\n"
+    "Shows the live numbers of a server: value, source, age, why one is stale, and whether the "
+    "data\n"
+    "is live, simulated or recorded. In a terminal it redraws and follows its size; into a pipe "
+    "it\n"
+    "writes a line for each update. Reconnects by itself; ends with Ctrl-C.\n"
+    "\n"
+    "  --url URL   the server's WebSocket (ws://127.0.0.1:8000/ws)\n"
+    "  --help      this text\n"
+    "\n"
+    "NO_COLOR, when set and not empty, turns colours off.\n";
+
+struct watcher {
+    struct loop *loop;
+    struct ws_client *client;
+    struct watch_view view;
+    const char *url;
+    bool terminal, color, stopping;
+    struct timer redraw, again;
+    struct watch signals;
+    uint32_t wait_ms; /* before the next attempt, without jitter */
+    struct rng jitter;
+    size_t columns, rows;
+};
+
+/* ---- output ---- */
+
+static void write_all(const struct buf *b)
+{
+    for (size_t at = 0; at < b->len;) {
+        ssize_t n = write(STDOUT_FILENO, b->ptr + at, b->len - at);
+        if (n <= 0) {
+            return; /* a pipe that ended tells by SIGPIPE */
+        }
+        at += (size_t)n;
+    }
+}
+
+static void measure(struct watcher *w)
+{
+    struct winsize size;
+    w->columns = 80;
+    w->rows = 24;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0) {
+        w->columns = size.ws_col;
+        w->rows = size.ws_row;
+    }
+}
+
+static struct watch_look look_of(const struct watcher *w)
+{
+    return (struct watch_look){.columns = w->columns,
+                               .rows = w->rows,
+                               .color = w->color,
+                               .url = w->url,
+                               .now_ms = loop_now_ms(w->loop),
+                               .wall_ms = loop_wall_ms(w->loop)};
+}
+
+/* The screen as one write: home, each line cleared to its end, the rest cleared, so nothing
+ * flickers. Again in a second for the ages. */
+static void draw(void *self)
+{
+    struct watcher *w = self;
+    struct buf lines = {0}, out = {0};
+    struct watch_look look = look_of(w);
+    watch_view_screen(&w->view, &look, &lines);
+    buf_add_lit(&out, "\033[H");
+    struct str rest = buf_str(&lines), line;
+    bool first = true;
+    while (str_next(&rest, '\n', &line)) {
+        size_t len = line.len - (str_ends(line, STR("\r")) ? 1 : 0);
+        buf_add_str(&out, first ? STR("") : STR("\r\n"));
+        buf_add_str(&out, str_sub(line, 0, len));
+        buf_add_lit(&out, "\033[K");
+        first = false;
+    }
+    buf_add_lit(&out, "\033[J");
+    write_all(&out);
+    buf_fini(&lines);
+    buf_fini(&out);
+    timer_start(w->loop, &w->redraw, loop_now_ms(w->loop) + 1000, draw, w);
+}
+
+/* Many updates make one redraw. */
+static void draw_soon(struct watcher *w)
+{
+    if (w->terminal && !w->stopping) {
+        uint64_t at = loop_now_ms(w->loop) + REDRAW_MS;
+        if (!timer_active(&w->redraw) || w->redraw.at_ms > at) {
+            timer_start(w->loop, &w->redraw, at, draw, w);
+        }
+    }
+}
+
+static void say(struct watcher *w, const char *text)
+{
+    snprintf(w->view.link, sizeof(w->view.link), "%s", text);
+    if (!w->terminal) {
+        fprintf(stderr, "coincast watch: %s\n", text);
+    }
+    draw_soon(w);
+}
+
+/* ---- connection ---- */
+
+static void on_again(void *self);
+
+static void wait_and_retry(struct watcher *w, const char *why)
+{
+    char text[160];
+    /* between half and the whole wait, so that many watchers don't come back at once */
+    uint32_t wait = w->wait_ms / 2 + (uint32_t)(rng_unit(&w->jitter) * w->wait_ms / 2);
+    w->wait_ms = w->wait_ms * 2 > LONGEST_WAIT_MS ? LONGEST_WAIT_MS : w->wait_ms * 2;
+    w->view.connected = false;
+    snprintf(text, sizeof(text), "not connected: %s; again in %.1f s", why, wait / 1000.0);
+    say(w, text);
+    timer_start(w->loop, &w->again, loop_now_ms(w->loop) + wait, on_again, w);
+}
+
+static void on_again(void *self)
+{
+    struct watcher *w = self;
+    struct buf error = {0};
+    enum err e = ws_client_open(w->client, str_of(w->url), &error);
+    if (e != OK) {
+        wait_and_retry(w, buf_text(&error));
+    }
+    buf_fini(&error);
+}
+
+static void on_opened(void *self)
+{
+    struct watcher *w = self;
+    w->view.connected = true;
+    say(w, "connected");
+    ws_client_send(
+        w->client,
+        STR("{\"type\":\"subscribe\",\"channel\":\"price_updates\",\"params\":{\"max_hz\":"
+            "2}}"));
+}
+
+static void on_message(void *self, bool binary, struct str text)
+{
+    struct watcher *w = self;
+    if (binary) {
+        return;
+    }
+    enum watch_change change =
+        watch_view_take(&w->view, text, loop_now_ms(w->loop), loop_wall_ms(w->loop));
+    if (change == WATCH_NOTHING) {
+        return;
+    }
+    w->wait_ms = FIRST_WAIT_MS; /* a server that talks is well again */
+    if (!w->terminal && (change == WATCH_SUMMARY || change == WATCH_BTC)) {
+        struct buf line = {0};
+        struct watch_look look = look_of(w);
+        watch_view_line(&w->view, &look, &line);
+        buf_add_char(&line, '\n');
+        write_all(&line);
+        buf_fini(&line);
+    }
+    draw_soon(w);
+}
+
+static void on_closed(void *self, const char *why)
+{
+    struct watcher *w = self;
+    if (w->stopping) {
+        loop_stop(w->loop);
+    } else {
+        wait_and_retry(w, why);
+    }
+}
+
+static const struct ws_client_events events = {on_opened, on_message, on_closed};
+
+/* ---- the program ---- */
+
+static void on_signal(void *self, unsigned ready)
+{
+    struct watcher *w = self;
+    struct signalfd_siginfo info;
+    (void)ready;
+    while (read(w->signals.fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGWINCH) {
+            measure(w);
+            draw_soon(w);
+            continue;
+        }
+        w->stopping = true;
+        timer_stop(w->loop, &w->again);
+        if (ws_client_is_idle(w->client)) {
+            loop_stop(w->loop);
+        } else {
+            ws_client_close(w->client, WS_CLOSE_GOING_AWAY);
+        }
+    }
+}
+
+static int open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGWINCH);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
+        return -1;
+    }
+    return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+/* The alternate screen, so that the shell's lines come back. */
+static void take_terminal(const struct watcher *w, bool take)
+{
+    if (w->terminal) {
+        struct buf b = {0};
+        buf_add_str(&b, take ? STR("\033[?1049h\033[?25l\033[2J") : STR("\033[?25h\033[?1049l"));
+        write_all(&b);
+        buf_fini(&b);
+    }
+}
+
+static int run(struct watcher *w)
+{
+    uint64_t seed = 0;
+    const char *no_color = getenv("NO_COLOR");
+    int fd = open_signals();
+    if (fd < 0 || watch_start(w->loop, &w->signals, fd, WATCH_READ, on_signal, w) != OK) {
+        fputs("coincast watch: cannot receive signals\n", stderr);
+        return 1;
+    }
+    if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed)) {
+        seed = loop_now_us(w->loop);
+    }
+    rng_seed(&w->jitter, seed);
+    w->terminal = isatty(STDOUT_FILENO) == 1;
+    w->color = w->terminal && !(no_color && no_color[0]);
+    w->wait_ms = FIRST_WAIT_MS;
+    w->client =
+        ws_client_new(&(struct ws_client_opts){.loop = w->loop, .events = &events, .self = w});
+    measure(w);
+    take_terminal(w, true);
+    say(w, "connecting");
+    on_again(w);
+    loop_run(w->loop);
+    timer_stop(w->loop, &w->redraw);
+    timer_stop(w->loop, &w->again);
+    take_terminal(w, false);
+    watch_stop(&w->signals);
+    close(fd);
+    ws_client_free(w->client);
+    return 0;
+}
+
+static int wrong(const char *what, const char *right)
+{
+    fprintf(stderr, "coincast watch: %s: expected %s\n", what, right);
+    return 2;
+}
+
+int tool_watch(int argc, char **argv)
+{
+    struct watcher w = {.url = "ws://127.0.0.1:8000/ws"};
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            fputs(help, stdout);
+            return 0;
+        }
+        if (strncmp(argv[i], "--url=", 6) == 0) {
+            w.url = argv[i] + 6;
+        } else if (strcmp(argv[i], "--url") == 0 && i + 1 < argc) {
+            w.url = argv[++i];
+        } else {
+            return wrong(argv[i], "--url ws://HOST:PORT/ws or --help");
+        }
+    }
+    if (!ws_client_url_valid(str_of(w.url))) {
+        return wrong(w.url, "a URL as ws://127.0.0.1:8000/ws");
+    }
+    enum err e = loop_new(&(struct loop_opts){.quiet_fallback = true}, &w.loop);
+    if (e != OK) {
+        fprintf(stderr, "coincast watch: cannot start: %s\n", err_text(e));
+        return 1;
+    }
+    int code = run(&w);
+    loop_free(w.loop);
+    return code;
+}
