@@ -13,7 +13,7 @@ enum {
     CLOSE_LIMIT_MS = 5000,
     STEP_LIMIT_MS = 60000
 };
-enum { CHURN_TICK_MS = 20 };
+enum { CHURN_TICK_MS = 20, CHURN_DRAIN_MS = 500 };
 
 enum phase { CONNECT, SUBSCRIBE, SETTLE, WARM, MEASURE, DRAIN, CLOSE };
 
@@ -33,7 +33,7 @@ struct load {
     struct timer limit; /* end of a phase, or the time it may take at most */
     struct timer pace, churner;
     struct load_publisher publisher;
-    bool publisher_open;
+    bool publisher_open, publishing;
     struct buf body;     /* messages not posted yet */
     uint32_t body_count; /* how many */
     uint64_t next_n;     /* number of the next message */
@@ -47,6 +47,7 @@ struct load {
 };
 
 static void enter(struct load *l, enum phase phase);
+static void on_limit(void *self);
 
 static void give_up(struct load *l, enum err e, const char *why)
 {
@@ -66,6 +67,11 @@ static uint64_t cpu_now(struct load *l)
         give_up(l, ERR_NOT_FOUND, "a process of --server-pid is gone");
     }
     return ns;
+}
+
+static void set_limit(struct load *l, uint64_t ms)
+{
+    timer_start(l->loop, &l->limit, loop_now_ms(l->loop) + ms, on_limit, l);
 }
 
 /* Begins to count what a phase takes. */
@@ -169,16 +175,25 @@ static void on_pace(void *self)
     post(l);
 }
 
+/* The publisher is connected: warming up begins here. */
+static void start_publishing(struct load *l)
+{
+    l->publishing = true;
+    mark(l);
+    set_limit(l, l->opts->warmup_ms + (closed_loop(l) ? ROUND_LIMIT_MS : 0));
+    if (closed_loop(l)) {
+        start_round(l);
+    } else {
+        l->due_ms = loop_now_ms(l->loop) + 1;
+        timer_start(l->loop, &l->pace, l->due_ms, on_pace, l);
+    }
+}
+
 static void on_idle(void *self)
 {
     struct load *l = self;
-    if (l->phase == WARM && l->next_n == l->first_n) {
-        if (closed_loop(l)) {
-            start_round(l);
-        } else {
-            l->due_ms = loop_now_ms(l->loop) + 1;
-            timer_start(l->loop, &l->pace, l->due_ms, on_pace, l);
-        }
+    if (!l->publishing) {
+        start_publishing(l);
         return;
     }
     post(l);
@@ -398,7 +413,9 @@ static void on_limit(void *self)
         break;
     case WARM:
     case MEASURE:
-        if (closed_loop(l)) {
+        if (l->opts->burst > 0 && !l->publishing) {
+            give_up(l, ERR_TIMEOUT, "the publishing connection did not come through");
+        } else if (closed_loop(l)) {
             give_up(l, ERR_TIMEOUT, "a round of messages never reached all clients");
         } else {
             enter(l, l->phase == WARM ? MEASURE : DRAIN);
@@ -460,6 +477,7 @@ static void enter_close(struct load *l)
 static void enter(struct load *l, enum phase phase)
 {
     uint64_t limit_ms = STEP_LIMIT_MS;
+    loop_undefer(&l->next); /* a step of the phase before is none of this one */
     l->phase = phase;
     l->started = l->done = 0;
     switch (phase) {
@@ -475,7 +493,7 @@ static void enter(struct load *l, enum phase phase)
         }
         break;
     case WARM:
-        limit_ms = l->opts->warmup_ms + (closed_loop(l) ? ROUND_LIMIT_MS : 0);
+        limit_ms = l->opts->burst > 0 ? STEP_LIMIT_MS : l->opts->warmup_ms;
         enter_warm(l);
         break;
     case MEASURE:
@@ -485,8 +503,10 @@ static void enter(struct load *l, enum phase phase)
         mark(l);
         break;
     case DRAIN:
-        limit_ms = DRAIN_LIMIT_MS;
+        /* With churn nobody knows how much is still to come. */
+        limit_ms = l->opts->churn > 0 ? CHURN_DRAIN_MS : DRAIN_LIMIT_MS;
         timer_stop(l->loop, &l->pace);
+        timer_stop(l->loop, &l->churner);
         if (closed_loop(l)) {
             since_mark(l, &l->result->measure_us, &l->result->measure_cpu_ns);
         }
@@ -497,13 +517,14 @@ static void enter(struct load *l, enum phase phase)
         if (l->result->measure_us == 0) {
             since_mark(l, &l->result->measure_us, &l->result->measure_cpu_ns);
         }
-        l->result->unfinished = l->outstanding > 0 ? (uint64_t)l->outstanding : 0;
+        l->result->unfinished =
+            l->outstanding > 0 && l->opts->churn == 0 ? (uint64_t)l->outstanding : 0;
         enter_close(l);
         break;
     }
     /* A phase that ended within its own beginning has set the limit of its successor. */
     if (l->phase == phase) {
-        timer_start(l->loop, &l->limit, loop_now_ms(l->loop) + limit_ms, on_limit, l);
+        set_limit(l, limit_ms);
     }
     if (l->phase == CLOSE && l->open == 0) {
         loop_stop(l->loop);
