@@ -162,6 +162,17 @@ static void heartbeat(void *self)
     }
 }
 
+/* The pace of reconnecting, and an id at once: whoever leaves before the first event has a cursor
+ * to come back with (an event without data sets the id and is not dispatched). */
+static void write_opening(struct api_shard *s)
+{
+    char cursor[CURSOR_LEN + 1];
+    char text[CURSOR_LEN + 32];
+    fanout_cursor_text(s->fanout, cursor);
+    int n = snprintf(text, sizeof(text), "retry: 2000\nid: %s\n\n", cursor);
+    buf_printf(&s->scratch, "%x\r\n%s\r\n", (unsigned)n, text);
+}
+
 void open_stream(struct api_shard *s, struct conn *c, const struct http_request *r)
 {
     struct wishes w = {0};
@@ -188,7 +199,7 @@ void open_stream(struct api_shard *s, struct conn *c, const struct http_request 
         struct str since = buf_str(&w.since);
         struct fanout_resume resume;
         buf_clear(&s->scratch);
-        buf_add_lit(&s->scratch, "d\r\nretry: 2000\n\n\r\n"); /* 13 bytes */
+        write_opening(s);
         struct buf first = {0};
         (void)fanout_collect(s->fanout, w.subs, w.count, w.has_since ? &since : NULL, false,
                              FORM_SSE, &first, &resume);

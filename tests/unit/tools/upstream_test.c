@@ -103,13 +103,13 @@ static void order(struct stand *s, const char *json)
 
 static void it_answers_for_all_providers(void **state)
 {
-    static const char *const targets[] = {"/api/v3/global",
-                                          "/fng/?limit=1",
-                                          "/rsi?secret=s&exchange=binance&symbol=BTC/USDT"
-                                          "&interval=1d",
-                                          "/api/v3/ticker/24hr?symbol=BTCUSDT",
-                                          "/products/BTC-USD/stats",
-                                          "/0/public/Ticker?pair=XBTUSD"};
+    static const char *const targets[] = {
+        "/api/v3/global",
+        "/fng/?limit=1",
+        "/rsi?secret=s&exchange=binance&symbol=BTC/USDT&interval=1d",
+        "/api/v3/ticker/24hr?symbol=BTCUSDT",
+        "/products/BTC-USD/stats",
+        "/0/public/Ticker?pair=XBTUSD"};
     (void)state;
     struct stand s;
     start(&s, NULL);
