@@ -29,7 +29,7 @@ describe('the command line', () => {
   });
 
   const wrong = [
-    [['nonsense'], /serve/],
+    [['nonsense'], /help|serve/],
     [['serve', '--no-such-flag', '1'], /no-such-flag/],
     [['serve', '--listne', '127.0.0.1:1'], /listen/],
     [['serve', '--listen', 'nonsense'], /nonsense/],
@@ -38,7 +38,7 @@ describe('the command line', () => {
     [['serve', '--io', 'magic'], /uring/],
     [['serve', '--source', 'tomorrow'], /demo/],
     [['serve', '--listen'], /listen/],
-    [['upstream'], /listen/],
+    [['upstream', '--listen', 'nonsense'], /nonsense/],
   ];
   for (const [args, hint] of wrong) {
     test(`wrong usage ends with 2 and says what is right: ${args.join(' ')}`, async () => {
@@ -55,6 +55,36 @@ describe('the command line', () => {
       assert.equal(code, 2, `${name}: ${stderr}`);
       assert.match(oneLine(stderr), new RegExp(name.replace('SHRADS', 'SHARDS')));
     }
+  });
+
+  const settings = {
+    COINCAST_LISTEN: '127.0.0.1:8000', COINCAST_SHARDS: '1', COINCAST_IO: 'auto', COINCAST_DATA_DIR: 'data',
+    COINCAST_SOURCE: 'none', COINCAST_PROFILE: 'islands', COINCAST_SYMBOLS: 'BTC,ETH',
+    REDIS_URL: 'redis://127.0.0.1:6379', DATABASE_URL: '', TAAPI_SECRET: 'x', COINGECKO_API_KEY: 'x',
+    COINCAST_COINGECKO_URL: 'http://127.0.0.1:9/api/v3', COINCAST_ALTERNATIVE_URL: 'http://127.0.0.1:9',
+    COINCAST_TAAPI_URL: 'http://127.0.0.1:9', COINCAST_BINANCE_URL: 'http://127.0.0.1:9',
+    COINCAST_COINBASE_URL: 'http://127.0.0.1:9', COINCAST_KRAKEN_URL: 'http://127.0.0.1:9',
+    COINCAST_BINANCE_WS_URL: 'ws://127.0.0.1:9', COINCAST_COINBASE_WS_URL: 'ws://127.0.0.1:9',
+    COINCAST_KRAKEN_WS_URL: 'ws://127.0.0.1:9/v2', COINCAST_API_TOKEN: 'x',
+    COINCAST_ORIGINS: 'https://a.example,https://b.example', COINCAST_TOKEN_SECRET: 'x',
+    COINCAST_MAX_CONNS: '1000', COINCAST_LOG: 'debug', COINCAST_COINGECKO_PER_MINUTE: '10',
+    COINCAST_COINGECKO_PER_MONTH: '10000', COINCAST_TAAPI_PER_MINUTE: '4', COINCAST_ALTERNATIVE_PER_MINUTE: '10',
+    COINCAST_PRICE_TTL_MS: '3000', COINCAST_SUMMARY_TTL_MS: '30000', COINCAST_DRAIN_MS: '3000',
+    COINCAST_LIMIT_LOOPBACK: '0', COINCAST_FIXTURES: '',
+  };
+  test('every setting that the contracts name is known', async () => {
+    /* On an address that is taken the exit is 1 once the settings are right, and 2 when not. */
+    const other = net.createServer();
+    await new Promise((done) => other.listen(0, '127.0.0.1', done));
+    const unknown = [];
+    for (const [name, value] of Object.entries(settings)) {
+      const { code, stderr } = await run(['serve'], {
+        env: { COINCAST_SOURCE: 'none', [name]: value, COINCAST_LISTEN: `127.0.0.1:${other.address().port}` },
+      });
+      if (code !== 1) unknown.push(`${name}: ${stderr.trim()}`);
+    }
+    await new Promise((done) => other.close(done));
+    assert.deepEqual(unknown, []);
   });
 
   test('a secret is never repeated in an error or the log', async () => {
@@ -75,7 +105,7 @@ for (const { io, skip } of await backEnds()) {
         });
         assert.equal(code, 1, stderr);
         assert.match(stderr, new RegExp(String(server.port)));
-        assert.match(stderr, /in use|already/i);
+        assert.match(stderr, /in use|already|taken/i);
       } finally {
         await server.stop();
       }

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Client } from './lib/client.mjs';
-import { assertCursor, assertData, assertSummary, TIME } from './lib/http.mjs';
+import { assertCursor, assertData, assertSummary, request, TIME } from './lib/http.mjs';
 import { backEnds, startServer } from './lib/server.mjs';
 
 const assertError = (m, code) => {
@@ -171,13 +171,23 @@ for (const { io, skip } of await backEnds()) {
     });
 
     test('a handshake that is none is refused with the right status', async () => {
-      const plain = await fetch(`${server.origin}/ws`);
+      const plain = await request(server, '/ws');
       assert.ok([400, 426].includes(plain.status), String(plain.status));
-      await plain.arrayBuffer();
-      await assert.rejects(
-        Client.connect(server.ws, { headers: { 'Sec-WebSocket-Version': '12' } }),
-        (error) => [400, 426].includes(error.status) && error.headers['sec-websocket-version'] === '13',
-      );
+      const headers = {
+        connection: 'Upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+        'sec-websocket-version': '13',
+      };
+      const old = await request(server, '/ws', { headers: { ...headers, 'sec-websocket-version': '12' } });
+      assert.equal(old.status, 426);
+      assert.equal(old.headers['sec-websocket-version'], '13');
+      for (const key of ['', 'short', 'dGhlIHNhbXBsZSBub25jZQ']) {
+        const bad = await request(server, '/ws', { headers: { ...headers, 'sec-websocket-key': key } });
+        assert.equal(bad.status, 400, key);
+      }
+      const post = await request(server, '/ws', { method: 'POST', headers });
+      assert.equal(post.status, 405);
     });
 
     test('many clients at once, each with its own answers', async () => {

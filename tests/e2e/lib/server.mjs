@@ -173,6 +173,8 @@ export async function startUpstream({ args = ['--seed', '7'], port } = {}) {
     COINCAST_BINANCE_URL: p.origin,
     COINCAST_COINBASE_URL: p.origin,
     COINCAST_KRAKEN_URL: p.origin,
+  };
+  p.feeds = {
     COINCAST_BINANCE_WS_URL: ws,
     COINCAST_COINBASE_WS_URL: ws,
     COINCAST_KRAKEN_WS_URL: `${ws}/v2`,
