@@ -21,6 +21,7 @@ struct stand {
     uint16_t port;
     struct buf bytes; /* what came back */
     bool ended;       /* and then the connection was closed */
+    bool is_head;     /* the request was HEAD: no body follows */
 };
 
 static void start(struct stand *s, const char *fixtures)
@@ -61,7 +62,7 @@ static bool is_complete(const struct stand *s)
     struct http_response r;
     size_t head;
     return http_parse_response(buf_str(&s->bytes), NULL, &r, &head) == OK &&
-           (!r.has_length || s->bytes.len >= head + r.content_length);
+           (!r.has_length || s->is_head || s->bytes.len >= head + r.content_length);
 }
 
 /* Sends a request and turns the loop until the answer is complete, the connection ended, or
@@ -81,6 +82,7 @@ static void ask(struct stand *s, const char *method, const char *target, const c
     buf_fini(&request);
     buf_clear(&s->bytes);
     s->ended = false;
+    s->is_head = strcmp(method, "HEAD") == 0;
     uint64_t until = clock_mono_ms(clock_real()) + (uint64_t)turns_ms;
     while (!s->ended && !is_complete(s) && clock_mono_ms(clock_real()) < until) {
         char piece[4096];
