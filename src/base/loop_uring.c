@@ -97,19 +97,30 @@ static enum err uring_open(struct loop *l)
     return OK;
 }
 
+static void enable(struct uring_state *st)
+{
+    if (!st->enabled) {
+        int r =
+            io_uring_register((unsigned)st->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+        assert(r >= 0);
+        (void)r;
+        st->enabled = true;
+    }
+}
+
 static void uring_close(struct loop *l)
 {
     struct uring_state *st = l->io_state;
     struct io_uring_cqe *cqe = NULL;
-    /* Handles of stopped watches whose completion never came back. */
-    if (st->enabled) {
-        (void)io_uring_submit_and_get_events(&st->ring);
-        while (io_uring_peek_cqe(&st->ring, &cqe) == 0) {
-            if ((cqe->user_data & tag_mask) == TAG_WATCH) {
-                mem_free((void *)(uintptr_t)(cqe->user_data & ~tag_mask));
-            }
-            io_uring_cqe_seen(&st->ring, cqe);
+    /* Handles of stopped watches whose completion never came back; also of a loop that never
+     * turned, whose polls are not even submitted yet. */
+    enable(st);
+    (void)io_uring_submit_and_get_events(&st->ring);
+    while (io_uring_peek_cqe(&st->ring, &cqe) == 0) {
+        if ((cqe->user_data & tag_mask) == TAG_WATCH) {
+            mem_free((void *)(uintptr_t)(cqe->user_data & ~tag_mask));
         }
+        io_uring_cqe_seen(&st->ring, cqe);
     }
     for (size_t i = 0; i < st->later_count; i++) {
         if ((st->later[i].user_data & tag_mask) == TAG_WATCH) {
@@ -126,17 +137,6 @@ static void uring_close(struct loop *l)
 static bool uring_backlog(struct loop *l)
 {
     return ((struct uring_state *)l->io_state)->later_count > 0;
-}
-
-static void enable(struct uring_state *st)
-{
-    if (!st->enabled) {
-        int r =
-            io_uring_register((unsigned)st->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
-        assert(r >= 0);
-        (void)r;
-        st->enabled = true;
-    }
 }
 
 static struct io_uring_sqe *next_sqe(struct uring_state *st)
