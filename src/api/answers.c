@@ -21,6 +21,8 @@ void answers_unref(struct answers *a)
     if (a && __atomic_fetch_sub(&a->refs, 1, __ATOMIC_ACQ_REL) == 1) {
         buf_fini(&a->summary);
         buf_fini(&a->summary_reply);
+        buf_fini(&a->dashboard);
+        buf_fini(&a->btc_price);
         buf_fini(&a->missing);
         buf_fini(&a->health);
         mem_free(a);

@@ -12,6 +12,7 @@ struct answers {
     struct buf summary_reply; /* the whole 200 answer to GET dashboard-summary */
     size_t summary_head_len;
     char summary_etag[24];
+    struct buf dashboard, btc_price; /* the two standard messages as of now, for who just came */
     const char *mode;
     bool ready;
     struct buf missing;     /* sentence of what readiness waits for */

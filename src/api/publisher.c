@@ -95,6 +95,12 @@ static struct answers *make_answers(struct api_main *a)
     int64_t now = loop_wall_ms(a->opts.loop);
     message_summary(&out->summary, s, now, (struct str){0});
     message_summary_etag(s, now, false, out->summary_etag);
+    if (s->last_updated_ms) {
+        char cursor[CURSOR_LEN + 1];
+        hub_cursor(a->opts.hub, hub_next_seq(a->opts.hub) - 1, cursor);
+        message_dashboard(&out->dashboard, s, now, "scheduled_update", cursor);
+        message_btc_price(&out->btc_price, s, now, cursor);
+    }
     make_summary_reply(out);
     out->mode = market_mode_text(s->mode);
     out->ready = !a->opts.settings->sources || summary_complete(s);

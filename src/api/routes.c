@@ -31,6 +31,13 @@ static void reply_json(struct conn *c, unsigned status, struct str body)
                                        .body = body});
 }
 
+/* If-None-Match by weak comparison (RFC 9110, 13.1.2). */
+static bool etag_matches(const struct http_request *r, const char *etag)
+{
+    struct str match = http_request_header(r, STR("If-None-Match"));
+    return match.ptr && (str_eq(match, STR("*")) || str_find_str(match, str_of(etag)) != SIZE_MAX);
+}
+
 /* ---- the summary ---- */
 
 /* C5: whoever reads a price older than five minutes causes one fetch. */
@@ -49,10 +56,9 @@ static void get_summary(struct api_shard *s, struct conn *c, const struct http_r
                         struct str body)
 {
     const struct answers *a = shard_answers(s);
-    struct str match = http_request_header(r, STR("If-None-Match"));
     (void)body;
     note_old_price(s, a);
-    if (match.ptr && str_find_str(match, str_of(a->summary_etag)) != SIZE_MAX) {
+    if (etag_matches(r, a->summary_etag)) {
         struct buf headers = {0};
         buf_printf(&headers, "Cache-Control: no-cache\r\nETag: %s\r\n", a->summary_etag);
         conn_reply(c, &(struct http_reply){.status = 304, .headers = buf_str(&headers)});
@@ -190,12 +196,11 @@ static const struct asset *asset_at(struct str path)
 static void reply_asset(struct conn *c, const struct http_request *r, const struct asset *a)
 {
     struct str accepts = http_request_header(r, STR("Accept-Encoding"));
-    struct str match = http_request_header(r, STR("If-None-Match"));
     bool gzip = a->gzip && http_has_token(accepts, STR("gzip"));
     struct buf headers = {0};
     buf_printf(&headers, "Cache-Control: no-cache\r\nETag: %s\r\nVary: Accept-Encoding\r\n",
                a->etag);
-    if (match.ptr && str_find_str(match, str_of(a->etag)) != SIZE_MAX) {
+    if (etag_matches(r, a->etag)) {
         conn_reply(c, &(struct http_reply){.status = 304, .headers = buf_str(&headers)});
         buf_fini(&headers);
         return;

@@ -54,15 +54,16 @@ void open_ws(struct api_shard *s, struct conn *c, const struct http_request *r)
     enum frame_form form = conn_takes_deflate(c) ? FORM_WS_DEFLATE : FORM_WS;
     const struct answers *a = shard_answers(s);
     char cursor[CURSOR_LEN + 1];
-    struct fanout_resume ignored;
     fanout_cursor_text(s->fanout, cursor);
     buf_clear(&s->scratch);
     message_welcome(&s->scratch, buf_str(&a->summary), a->mode, shard_wall_ms(s), cursor);
     conn_send_ws(c, WS_TEXT, buf_str(&s->scratch), true);
-    buf_clear(&s->scratch);
-    (void)fanout_collect(s->fanout, standard, ARRAY_LEN(standard), NULL, true, form, &s->scratch,
-                         &ignored);
-    conn_write(c, buf_str(&s->scratch));
+    /* The two standard messages are sent as they would be now, not as they were up to 30 s ago: no
+     * number may step back behind the welcome. */
+    if (a->dashboard.len) {
+        conn_send_ws(c, WS_TEXT, buf_str(&a->dashboard), true);
+        conn_send_ws(c, WS_TEXT, buf_str(&a->btc_price), true);
+    }
     if (fanout_join(s->fanout, &session->member, form, standard, ARRAY_LEN(standard)) != OK) {
         conn_close_ws(c, WS_CLOSE_TRY_LATER, STR("too many subscriptions"));
     }
@@ -162,15 +163,27 @@ static void heartbeat(void *self)
     }
 }
 
-/* The pace of reconnecting, and an id at once: whoever leaves before the first event has a cursor
- * to come back with (an event without data sets the id and is not dispatched). */
-static void write_opening(struct api_shard *s)
+/* The pace of reconnecting, and an id at once: whoever leaves before the first message has a cursor
+ * to come back with (an event without data sets the id and is not dispatched). Who came back is
+ * told how that went. */
+static void write_opening(struct api_shard *s, bool resumed, const struct fanout_resume *resume,
+                          struct buf *out)
 {
+    struct buf event = {0};
     char cursor[CURSOR_LEN + 1];
-    char text[CURSOR_LEN + 32];
+    char time[CLOCK_RFC3339_LEN + 1];
     fanout_cursor_text(s->fanout, cursor);
-    int n = snprintf(text, sizeof(text), "retry: 2000\nid: %s\n\n", cursor);
-    buf_printf(&s->scratch, "%x\r\n%s\r\n", (unsigned)n, text);
+    clock_format_rfc3339(shard_wall_ms(s), time);
+    buf_printf(&event, "retry: 2000\nid: %s\n\n", cursor);
+    if (resumed) {
+        buf_printf(&event,
+                   "event: subscribed\ndata: {\"type\":\"subscribed\",\"cursor\":\"%s\","
+                   "\"recovered\":%s,\"reset\":%s,\"timestamp\":\"%s\"}\n\n",
+                   cursor, resume->recovered ? "true" : "false", resume->reset ? "true" : "false",
+                   time);
+    }
+    buf_printf(out, "%zx\r\n%.*s\r\n", event.len, STR_ARG(buf_str(&event)));
+    buf_fini(&event);
 }
 
 void open_stream(struct api_shard *s, struct conn *c, const struct http_request *r)
@@ -199,17 +212,10 @@ void open_stream(struct api_shard *s, struct conn *c, const struct http_request 
         struct str since = buf_str(&w.since);
         struct fanout_resume resume;
         buf_clear(&s->scratch);
-        write_opening(s);
         struct buf first = {0};
         (void)fanout_collect(s->fanout, w.subs, w.count, w.has_since ? &since : NULL, false,
                              FORM_SSE, &first, &resume);
-        if (w.has_since) {
-            struct buf json = {0};
-            buf_printf(&json, "{\"type\":\"resumed\",\"recovered\":%s,\"reset\":%s}",
-                       resume.recovered ? "true" : "false", resume.reset ? "true" : "false");
-            frame_append_text(FORM_SSE, STR("resumed"), buf_str(&json), &s->scratch);
-            buf_fini(&json);
-        }
+        write_opening(s, w.has_since, &resume, &s->scratch);
         conn_write(c, buf_str(&s->scratch));
         conn_write(c, buf_str(&first));
         buf_fini(&first);
