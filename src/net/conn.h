@@ -135,18 +135,16 @@ struct net_server {
 };
 
 #define NET_PLAIN_BYTES 16384
+#define CONN_LINGER_MS 2000 /* for the peer to read the end and close */
 
 /* ---- conn.c ---- */
 
 /* A conn on `owned_fd`; NULL when the loop refuses it. */
 struct conn *conn_new(struct net_server *s, int owned_fd, const uint8_t peer[16], bool refused);
-bool net_flush(void *server);
 /* wheel_fn: the deadline of a conn passed. */
 void conn_deadline(void *server, struct wheel_node *n);
-/* Room for output, then conn_added(). Not for closing conns. */
-char *conn_room(struct conn *c, size_t len);
-void conn_added(struct conn *c, size_t len);
-void conn_queue(struct conn *c, const void *bytes, size_t len);
+/* The words for `closed`. */
+const char *conn_why_text(enum conn_why why);
 void conn_set_deadline(struct conn *c, uint64_t in_ms);
 void conn_clear_deadline(struct conn *c);
 void conn_pause(struct conn *c, bool paused);
@@ -156,6 +154,19 @@ void conn_end(struct conn *c, uint16_t code, enum conn_why why);
 void conn_drop(struct conn *c, uint16_t code, enum conn_why why, bool reset);
 /* One line in the log, with the peer. */
 void conn_log(struct conn *c, const char *message, const char *reason, unsigned code);
+
+/* ---- conn_output.c ---- */
+
+/* Flush hook. */
+bool net_flush(void *server);
+/* The stream says that there is room again. */
+void conn_writable(struct conn *c);
+/* There is something to send, or the end to come to. */
+void conn_mark_due(struct conn *c);
+/* Room for output, then conn_added(). Not for closing conns. */
+char *conn_room(struct conn *c, size_t len);
+void conn_added(struct conn *c, size_t len);
+void conn_queue(struct conn *c, const void *bytes, size_t len);
 
 /* ---- http_server.c ---- */
 

@@ -1,0 +1,262 @@
+/* What a conn sends: collected during the turn, sent once in the flush with everything that came
+ * together, kept in memory while the socket is full. SPDX-License-Identifier: MIT */
+#include "base/metrics.h"
+#include "net/conn.h"
+#include "net/tls.h"
+
+#include <sys/socket.h>
+
+#define FLUSH_BATCH 256
+#define FLUSH_ROUNDS 64
+#define CIPHER_AT_ONCE 65536
+
+static struct metric slow_cut = METRIC_COUNTER(
+    "coincast_net_slow_clients_cut_total", "Connections cut because too many bytes were pending.");
+
+static const struct net_handler *handler(const struct conn *c)
+{
+    return c->server->opts.handler;
+}
+
+static struct out **wire_out(struct conn *c)
+{
+    return c->tls ? tls_out(c->tls) : &c->out;
+}
+
+size_t conn_pending(const struct conn *c)
+{
+    return out_pending(c->out) + (c->tls ? out_pending(*tls_out(c->tls)) : 0);
+}
+
+void conn_mark_due(struct conn *c)
+{
+    if (!list_linked(&c->due) && !(c->flags & CF_CONGESTED) && c->state < CONN_LINGERING) {
+        list_push(&c->server->due, &c->due);
+    }
+}
+
+char *conn_room(struct conn *c, size_t len)
+{
+    return out_room(&c->server->pool, &c->out, len);
+}
+
+void conn_added(struct conn *c, size_t len)
+{
+    out_added(c->out, len);
+    conn_mark_due(c);
+    if (unlikely(conn_pending(c) > c->server->opts.max_pending)) {
+        metric_add(&slow_cut, 1);
+        conn_log(c, "slow client cut", conn_why_text(WHY_TOO_SLOW), 0);
+        conn_drop(c, c->flags & CF_WS ? WS_CLOSE_POLICY : 0, WHY_TOO_SLOW, true);
+    }
+}
+
+void conn_queue(struct conn *c, const void *bytes, size_t len)
+{
+    if (len) {
+        memcpy(conn_room(c, len), bytes, len);
+        conn_added(c, len);
+    }
+}
+
+/* TLS: turns some of the plain output into records. */
+static void encrypt(struct conn *c)
+{
+    struct out **cipher = tls_out(c->tls);
+    while (out_pending(c->out) && out_pending(*cipher) < CIPHER_AT_ONCE) {
+        size_t len = min_size(out_pending(c->out), NET_PLAIN_BYTES);
+        size_t took = tls_write(c->tls, c->out->bytes + c->out->sent, len);
+        if (!took) {
+            break;
+        }
+        c->out->sent += took;
+    }
+    if (!out_pending(c->out)) {
+        out_release(&c->server->pool, &c->out);
+    }
+}
+
+/* What the socket should get next. */
+static struct str wire_bytes(struct conn *c)
+{
+    if (c->tls) {
+        encrypt(c);
+    }
+    const struct out *o = *wire_out(c);
+    size_t len = min_size(out_pending(o), 1 << 30);
+    return len ? str_make(o->bytes + o->sent, len) : (struct str){0};
+}
+
+/* Everything is sent and the conn is at its end: shut our side, so that the client reads it all
+ * even when bytes of it lie unread here (a plain close would reset). */
+static void shut(struct conn *c)
+{
+    if (c->tls && !(c->flags & CF_TLS_ENDED)) {
+        c->flags |= CF_TLS_ENDED;
+        tls_end(c->tls);
+        if (conn_pending(c)) {
+            conn_mark_due(c);
+            return;
+        }
+    }
+    if (c->flags & CF_PEER_ENDED) {
+        conn_drop(c, c->close_code, (enum conn_why)c->why, false);
+        return;
+    }
+    (void)shutdown(c->stream.fd, SHUT_WR);
+    c->state = CONN_LINGERING;
+    conn_pause(c, false);
+    conn_set_deadline(c, CONN_LINGER_MS);
+}
+
+/* All that waited is sent. */
+static void emptied(struct conn *c)
+{
+    bool was_congested = c->flags & CF_CONGESTED;
+    c->flags &= ~(uint32_t)CF_CONGESTED;
+    switch ((enum conn_state)c->state) {
+    case CONN_FINISHING:
+        shut(c);
+        return;
+    case CONN_HTTP:
+        if (c->flags & CF_WAITING) {
+            conn_clear_deadline(c);
+        } else if (was_congested) {
+            conn_set_deadline(c, c->server->opts.idle_timeout_ms);
+        }
+        if (c->http && !(c->flags & CF_WAITING)) {
+            http_resume_later(c);
+        }
+        break;
+    case CONN_STREAM:
+        conn_clear_deadline(c);
+        break;
+    case CONN_WS:
+    case CONN_WS_CLOSING:
+    case CONN_LINGERING:
+    case CONN_GONE:
+        break;
+    }
+    if (was_congested && handler(c)->drained && c->state < CONN_FINISHING) {
+        handler(c)->drained(c->server->opts.self, c);
+    }
+}
+
+static void became_congested(struct conn *c, bool progress)
+{
+    bool first = !(c->flags & CF_CONGESTED);
+    c->flags |= CF_CONGESTED | (progress ? CF_ALIVE : 0);
+    if ((first || progress) && !(c->flags & CF_WS)) {
+        conn_set_deadline(c, c->server->opts.body_timeout_ms);
+    }
+    stream_want_write(c->server->opts.loop, &c->stream);
+    if (first && handler(c)->congested && c->state < CONN_FINISHING) {
+        handler(c)->congested(c->server->opts.self, c);
+    }
+}
+
+/* The outcome of a send. */
+static void sent(struct conn *c, size_t len, ssize_t result)
+{
+    if (c->state == CONN_GONE) {
+        return;
+    }
+    if (result < 0) {
+        conn_drop(c, c->flags & CF_WS ? 1006 : 0, WHY_BROKEN, false);
+        return;
+    }
+    struct out **o = wire_out(c);
+    (*o)->sent += (size_t)result;
+    if (!out_pending(*o)) {
+        out_release(&c->server->pool, o);
+    }
+    if ((size_t)result < len) {
+        became_congested(c, result > 0);
+    } else if (conn_pending(c)) {
+        c->flags &= ~(uint32_t)CF_CONGESTED;
+        conn_mark_due(c);
+    } else {
+        emptied(c);
+    }
+}
+
+static void flush_batch(struct net_server *s)
+{
+    struct conn *conns[FLUSH_BATCH];
+    struct stream_out outs[FLUSH_BATCH];
+    size_t count = 0;
+    struct list *it;
+    while (count < FLUSH_BATCH && (it = list_pop(&s->due))) {
+        struct conn *c = containerof(it, struct conn, due);
+        struct str bytes = wire_bytes(c);
+        if (bytes.len) {
+            conns[count] = c;
+            outs[count++] = (struct stream_out){
+                .stream = &c->stream, .bytes = bytes.ptr, .len = (uint32_t)bytes.len};
+        } else if (!conn_pending(c)) {
+            emptied(c);
+        }
+    }
+    if (count) {
+        stream_send_many(s->opts.loop, outs, count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        sent(conns[i], outs[i].len, outs[i].result);
+    }
+}
+
+bool net_flush(void *server)
+{
+    struct net_server *s = server;
+    for (int round = 0; round < FLUSH_ROUNDS && !list_empty(&s->due); round++) {
+        flush_batch(s);
+    }
+    return !list_empty(&s->due);
+}
+
+void conn_writable(struct conn *c)
+{
+    if (c->state >= CONN_LINGERING) {
+        return;
+    }
+    struct str bytes = wire_bytes(c);
+    if (!bytes.len) {
+        emptied(c);
+        return;
+    }
+    sent(c, bytes.len, stream_send(c->server->opts.loop, &c->stream, bytes.ptr, bytes.len));
+}
+
+/* ---- writing ---- */
+
+void conn_write(struct conn *c, struct str bytes)
+{
+    if (c->state == CONN_WS || c->state == CONN_STREAM) {
+        conn_queue(c, bytes.ptr, bytes.len);
+    }
+}
+
+void conn_write_now(struct conn *c, struct str bytes)
+{
+    conn_write(c, bytes);
+    if (c->state >= CONN_WS_CLOSING || (c->flags & CF_CONGESTED)) {
+        return;
+    }
+    struct str wire = wire_bytes(c);
+    if (!wire.len) {
+        return;
+    }
+    /* What is left, or a broken stream, shows again in the flush: handlers are called there, never
+     * from inside a write. */
+    ssize_t n = stream_send(c->server->opts.loop, &c->stream, wire.ptr, wire.len);
+    if (n > 0) {
+        struct out **o = wire_out(c);
+        (*o)->sent += (size_t)n;
+        if (!out_pending(*o)) {
+            out_release(&c->server->pool, o);
+        }
+    }
+    if (!conn_pending(c)) {
+        list_remove(&c->due);
+    }
+}
