@@ -117,7 +117,8 @@ struct http_reply {
 void conn_reply(struct conn *c, const struct http_reply *reply);
 /* Answers with ready bytes: a whole response as http_reply_bytes() makes it, shared by many. */
 void conn_reply_ready(struct conn *c, struct str head_and_body, size_t head_len);
-/* Writes the whole response into `out`; gives the head's length. */
+/* Writes the whole response into `out`; gives the head's length. Date and Connection, which differ
+ * by time and conn, are left to conn_reply_ready(). */
 size_t http_reply_bytes(struct buf *out, const struct http_reply *reply);
 
 struct ws_accept_opts {
@@ -143,7 +144,8 @@ void conn_send_ws(struct conn *c, enum ws_opcode opcode, struct str payload, boo
 void conn_ping(struct conn *c, struct str payload);
 /* Starts the closing handshake; later messages are ignored; cut after 2 s. */
 void conn_close_ws(struct conn *c, uint16_t code, struct str reason);
-/* Sends what is due, then closes (HTTP), or 1001 (WebSocket). */
+/* Sends what is due, then closes (HTTP; a chunked stream gets its last chunk), or 1001
+ * (WebSocket). A request that waits is answered first. */
 void conn_finish(struct conn *c);
 /* Closes at once. */
 void conn_abort(struct conn *c);

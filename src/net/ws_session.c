@@ -11,7 +11,8 @@
 #include <assert.h>
 
 #define CLOSE_WAIT_MS 2000
-#define COMPRESS_FROM 512 /* bytes; below it deflate costs more than it saves */
+#define COMPRESS_FROM 512  /* bytes; below it deflate costs more than it saves */
+#define KEEP_SCRATCH 65536 /* bytes of shared buffers that are not given back */
 
 static struct metric upgrades =
     METRIC_COUNTER("coincast_net_ws_upgrades_total", "WebSocket handshakes answered with 101.");
@@ -67,7 +68,8 @@ static void refuse(struct conn *c, unsigned status, const char *detail)
     metric_add(&refusals, 1);
     struct http_reply r = {.status = status, .content_type = STR("text/plain"), .close = true};
     if (status == 426) {
-        r.headers = STR("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
+        r.headers = STR("Connection: Upgrade\r\nUpgrade: websocket\r\n"
+                        "Sec-WebSocket-Version: 13\r\n");
     }
     r.body = str_of(detail);
     conn_log(c, "bad handshake", detail, status);
@@ -203,22 +205,31 @@ static struct deflater *deflater_of(struct conn *c)
     return *d;
 }
 
+static bool send_compressed(struct conn *c, enum ws_opcode opcode, struct str payload)
+{
+    struct buf *packed = &c->server->scratch;
+    bool reset = c->server->opts.deflate_policy.shared || (c->flags & CF_SERVER_RESET);
+    buf_clear(packed);
+    bool ok = deflater_message(deflater_of(c), payload, reset, packed) == OK;
+    if (ok) {
+        send_frame(c, opcode, true, buf_str(packed));
+    }
+    if (packed->cap > KEEP_SCRATCH) {
+        buf_fini(packed);
+    }
+    return ok;
+}
+
 void conn_send_ws(struct conn *c, enum ws_opcode opcode, struct str payload, bool compress)
 {
-    struct net_server *s = c->server;
     if (c->state != CONN_WS) {
         return;
     }
-    bool shared = s->opts.deflate_policy.shared;
-    if (compress && (c->flags & CF_DEFLATE) && payload.len >= (shared ? COMPRESS_FROM : 1)) {
-        buf_clear(&s->scratch);
-        bool reset = shared || (c->flags & CF_SERVER_RESET);
-        if (deflater_message(deflater_of(c), payload, reset, &s->scratch) == OK) {
-            send_frame(c, opcode, true, buf_str(&s->scratch));
-            return;
-        }
+    size_t from = c->server->opts.deflate_policy.shared ? COMPRESS_FROM : 1;
+    if (!compress || !(c->flags & CF_DEFLATE) || payload.len < from ||
+        !send_compressed(c, opcode, payload)) {
+        send_frame(c, opcode, false, payload);
     }
-    send_frame(c, opcode, false, payload);
 }
 
 void conn_ping(struct conn *c, struct str payload)
@@ -337,7 +348,7 @@ static void deliver_shared(struct conn *c, const struct ws_item *item, struct st
     } else {
         deliver(c, item->opcode, buf_str(out));
     }
-    if (out->cap > COMPRESS_FROM * 128) {
+    if (out->cap > KEEP_SCRATCH) {
         buf_fini(out);
     }
 }
