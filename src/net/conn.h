@@ -114,7 +114,7 @@ struct net_server {
     struct wheel wheel;
     struct list due;
     struct list resume; /* http_state.resume: requests to read on with */
-    struct defer resume_defer;
+    struct defer resume_defer, due_defer;
     struct flush_hook flush;
     struct timer sweep;
     uint64_t sweep_at_ms;

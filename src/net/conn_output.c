@@ -28,10 +28,21 @@ size_t conn_pending(const struct conn *c)
     return out_pending(c->out) + (c->tls ? out_pending(*tls_out(c->tls)) : 0);
 }
 
+/* Deferred work keeps the loop from waiting: what other flush hooks write behind ours is sent in a
+ * turn that follows at once. */
+static void net_is_due(void *server)
+{
+    (void)server;
+}
+
 void conn_mark_due(struct conn *c)
 {
     if (!list_linked(&c->due) && !(c->flags & CF_CONGESTED) && c->state < CONN_LINGERING) {
-        list_push(&c->server->due, &c->due);
+        struct net_server *s = c->server;
+        if (list_empty(&s->due)) {
+            loop_defer(s->opts.loop, &s->due_defer, net_is_due, s);
+        }
+        list_push(&s->due, &c->due);
     }
 }
 
@@ -142,7 +153,8 @@ static void emptied(struct conn *c)
     }
 }
 
-static void became_congested(struct conn *c, bool progress)
+/* The socket is full: nothing is tried until the stream says that there is room. */
+static void wait_for_room(struct conn *c, bool progress)
 {
     bool first = !(c->flags & CF_CONGESTED);
     c->flags |= CF_CONGESTED | (progress ? CF_ALIVE : 0);
@@ -150,6 +162,12 @@ static void became_congested(struct conn *c, bool progress)
         conn_set_deadline(c, c->server->opts.body_timeout_ms);
     }
     stream_want_write(c->server->opts.loop, &c->stream);
+}
+
+static void became_congested(struct conn *c, bool progress)
+{
+    bool first = !(c->flags & CF_CONGESTED);
+    wait_for_room(c, progress);
     if (first && handler(c)->congested && c->state < CONN_FINISHING) {
         handler(c)->congested(c->server->opts.self, c);
     }
@@ -236,25 +254,39 @@ void conn_write(struct conn *c, struct str bytes)
     }
 }
 
+/* One send, outside the flush; false when there is no use in another. The caller of the write sees
+ * what is left: handlers are never called from inside it. A broken stream shows again in the flush.
+ */
+static bool send_now(struct conn *c)
+{
+    struct str wire = wire_bytes(c);
+    if (!wire.len) {
+        return false;
+    }
+    ssize_t n = stream_send(c->server->opts.loop, &c->stream, wire.ptr, wire.len);
+    if (n < 0) {
+        return false;
+    }
+    struct out **o = wire_out(c);
+    (*o)->sent += (size_t)n;
+    if (!out_pending(*o)) {
+        out_release(&c->server->pool, o);
+    }
+    if ((size_t)n < wire.len) {
+        wait_for_room(c, n > 0);
+        list_remove(&c->due);
+        return false;
+    }
+    return true;
+}
+
 void conn_write_now(struct conn *c, struct str bytes)
 {
     conn_write(c, bytes);
     if (c->state >= CONN_WS_CLOSING || (c->flags & CF_CONGESTED)) {
         return;
     }
-    struct str wire = wire_bytes(c);
-    if (!wire.len) {
-        return;
-    }
-    /* What is left, or a broken stream, shows again in the flush: handlers are called there, never
-     * from inside a write. */
-    ssize_t n = stream_send(c->server->opts.loop, &c->stream, wire.ptr, wire.len);
-    if (n > 0) {
-        struct out **o = wire_out(c);
-        (*o)->sent += (size_t)n;
-        if (!out_pending(*o)) {
-            out_release(&c->server->pool, o);
-        }
+    while (send_now(c)) {
     }
     if (!conn_pending(c)) {
         list_remove(&c->due);

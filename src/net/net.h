@@ -136,7 +136,8 @@ bool conn_start_stream(struct conn *c, const struct http_reply *head);
 
 /* Queues raw bytes that are framed already. Copied. */
 void conn_write(struct conn *c, struct str bytes);
-/* The same, and tries the socket at once instead of at the end of the turn. */
+/* The same, and tries the socket at once instead of at the end of the turn. When conn_pending() is
+ * not 0 after it, `drained` will be called (and `congested` is not). */
 void conn_write_now(struct conn *c, struct str bytes);
 /* One WebSocket message; compressed when negotiated, `compress` and long enough. */
 void conn_send_ws(struct conn *c, enum ws_opcode opcode, struct str payload, bool compress);

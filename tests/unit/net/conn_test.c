@@ -70,6 +70,65 @@ static void a_slow_reader_is_told_apart_and_catches_up(void **state)
     rig_free(rig);
 }
 
+static void what_a_write_leaves_is_told_when_it_is_gone(void **state)
+{
+    struct rig *rig = rig_new(rig_io(state), false, (struct net_opts){0});
+    struct buf in = {0};
+    char *block = mem_zero(16384);
+    size_t total = 0;
+    int fd = rig_connect(rig);
+    rig_say(fd, GET("/stream"));
+    assert_true(rig_wait_text(rig, fd, &in, "data\n\n\r\n"));
+    buf_clear(&in);
+    struct conn *c = rig->last;
+    while (!conn_pending(c) && total < (64 << 20)) {
+        conn_write_now(c, str_make(block, 16384));
+        total += 16384;
+    }
+    rig_turn(rig);
+    assert_true(conn_pending(c) > 0);
+    assert_int_equal(rig->congested, 0);
+    assert_true(rig_wait_len(rig, fd, &in, total));
+    assert_true(rig_wait_count(rig, &rig->drained, 1));
+    assert_int_equal(conn_pending(c), 0);
+    mem_free(block);
+    buf_fini(&in);
+    close(fd);
+    rig_free(rig);
+}
+
+static bool write_in_flush(void *self)
+{
+    struct rig *rig = self;
+    if (rig->later) {
+        conn_write(rig->later, STR("late"));
+        rig->later = NULL;
+    }
+    return false;
+}
+
+static void what_a_later_hook_writes_does_not_wait(void **state)
+{
+    struct rig *rig = rig_new(rig_io(state), false, (struct net_opts){0});
+    struct flush_hook hook = {0};
+    struct buf in = {0};
+    loop_add_flush(rig->loop, &hook, write_in_flush, rig);
+    int fd = rig_connect(rig);
+    rig_say(fd, GET("/stream"));
+    assert_true(rig_wait_text(rig, fd, &in, "data\n\n\r\n"));
+    rig->later = rig->last;
+    uint64_t from_ms = clock_mono_ms(clock_real());
+    loop_turn(rig->loop, 0);
+    loop_turn(rig->loop, 5000); /* would wait, were it not for the bytes */
+    assert_true(clock_mono_ms(clock_real()) - from_ms < 4000);
+    assert_true(rig_take(fd, &in));
+    assert_true(str_ends(buf_str(&in), STR("late")));
+    loop_remove_flush(&hook);
+    buf_fini(&in);
+    close(fd);
+    rig_free(rig);
+}
+
 static void too_slow_a_reader_is_cut(void **state)
 {
     struct rig *rig = rig_new(rig_io(state), false, (struct net_opts){.max_pending = 100000});
@@ -373,6 +432,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BOTH(a_slow_reader_is_told_apart_and_catches_up),
+        BOTH(what_a_write_leaves_is_told_when_it_is_gone),
+        BOTH(what_a_later_hook_writes_does_not_wait),
         BOTH(too_slow_a_reader_is_cut),
         BOTH(a_reader_that_stops_for_good_is_cut),
         BOTH(whatever_is_closed_wherever),
