@@ -188,6 +188,9 @@ export async function startUpstream({ args = ['--seed', '7'], port } = {}) {
     assert.equal(answer.status, 200, await answer.clone().text());
     return answer.json();
   };
+  /* Requests it has seen so far, of the targets that start so. */
+  p.sent = async (prefix = '') => Object.entries((await p.control()).requests)
+    .reduce((sum, [target, count]) => sum + (target.startsWith(prefix) ? count : 0), 0);
   await until(async () => {
     if (p.ended) throw new Error(`ended at start: ${JSON.stringify(p.ended)}\n${p.log}`);
     return fetch(`${p.origin}/_control`).then((r) => r.ok, () => false);
