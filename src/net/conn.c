@@ -227,8 +227,8 @@ static void shut(struct conn *c)
 /* All that waited is sent. */
 static void emptied(struct conn *c)
 {
-    bool was_congested = c->flags & CF_CONGESTED;
-    c->flags &= ~(uint32_t)CF_CONGESTED;
+    bool was_congested = c->flags & CF_OWES_DRAINED;
+    c->flags &= ~(uint32_t)(CF_CONGESTED | CF_OWES_DRAINED);
     switch ((enum conn_state)c->state) {
     case CONN_FINISHING:
         shut(c);
@@ -257,14 +257,23 @@ static void emptied(struct conn *c)
     }
 }
 
-static void became_congested(struct conn *c, bool progress)
+/* The socket took less than it was given: `writable` will come, and `drained` is owed from now on.
+ */
+static void wait_for_room(struct conn *c, bool progress)
 {
     bool first = !(c->flags & CF_CONGESTED);
-    c->flags |= CF_CONGESTED | (progress ? CF_ALIVE : 0);
+    c->flags |= CF_CONGESTED | CF_OWES_DRAINED | (progress ? CF_ALIVE : 0);
     if ((first || progress) && !(c->flags & CF_WS)) {
         conn_set_deadline(c, c->server->opts.body_timeout_ms);
     }
+    list_remove(&c->due);
     stream_want_write(c->server->opts.loop, &c->stream);
+}
+
+static void became_congested(struct conn *c, bool progress)
+{
+    bool first = !(c->flags & CF_OWES_DRAINED);
+    wait_for_room(c, progress);
     if (first && handler(c)->congested && c->state < CONN_FINISHING) {
         handler(c)->congested(c->server->opts.self, c);
     }
@@ -549,8 +558,8 @@ void conn_write_now(struct conn *c, struct str bytes)
     if (!wire.len) {
         return;
     }
-    /* What is left, or a broken stream, shows again in the flush: handlers are called there, never
-     * from inside a write. */
+    /* Handlers are never called from inside a write: a broken stream shows again in the flush, and
+     * a caller who finds bytes waiting now will hear `drained`. */
     ssize_t n = stream_send(c->server->opts.loop, &c->stream, wire.ptr, wire.len);
     if (n > 0) {
         struct out **o = wire_out(c);
@@ -561,6 +570,8 @@ void conn_write_now(struct conn *c, struct str bytes)
     }
     if (!conn_pending(c)) {
         list_remove(&c->due);
+    } else if (n >= 0 && (size_t)n < wire.len) {
+        wait_for_room(c, n > 0);
     }
 }
 
