@@ -554,24 +554,27 @@ void conn_write_now(struct conn *c, struct str bytes)
     if (c->state >= CONN_WS_CLOSING || (c->flags & CF_CONGESTED)) {
         return;
     }
-    struct str wire = wire_bytes(c);
-    if (!wire.len) {
-        return;
-    }
     /* Handlers are never called from inside a write: a broken stream shows again in the flush, and
      * a caller who finds bytes waiting now will hear `drained`. */
-    ssize_t n = stream_send(c->server->opts.loop, &c->stream, wire.ptr, wire.len);
-    if (n > 0) {
+    for (struct str wire = wire_bytes(c); wire.len; wire = wire_bytes(c)) {
+        ssize_t n = stream_send(c->server->opts.loop, &c->stream, wire.ptr, wire.len);
         struct out **o = wire_out(c);
+        if (n < 0) {
+            break;
+        }
         (*o)->sent += (size_t)n;
         if (!out_pending(*o)) {
             out_release(&c->server->pool, o);
         }
+        if ((size_t)n < wire.len) {
+            wait_for_room(c, n > 0);
+            break;
+        }
     }
-    if (!conn_pending(c)) {
+    if (conn_pending(c)) {
+        c->flags |= CF_OWES_DRAINED;
+    } else {
         list_remove(&c->due);
-    } else if (n >= 0 && (size_t)n < wire.len) {
-        wait_for_room(c, n > 0);
     }
 }
 
