@@ -9,6 +9,9 @@ static struct metric requests_total =
 static struct metric origin_refused =
     METRIC_COUNTER("coincast_origin_refused_total", "Requests refused for their Origin or Host.");
 
+static struct metric heap_bytes =
+    METRIC_GAUGE("coincast_heap_bytes", "Bytes of heap in use, of the whole process.");
+
 enum { STALE_FOR_READERS_MS = 300000, DEMAND_EVERY_MS = 10000 };
 
 void reply_problem(struct conn *c, unsigned status, const char *title, const char *detail,
@@ -162,6 +165,7 @@ static void get_metrics(struct api_shard *s, struct conn *c, const struct http_r
     (void)s;
     (void)r;
     (void)body;
+    metric_set(&heap_bytes, (int64_t)mem_in_use());
     metrics_write(&text);
     conn_reply(c, &(struct http_reply){.status = 200,
                                        .content_type = STR("text/plain; version=0.0.4"),

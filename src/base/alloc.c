@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/alloc.h"
 
+#include <malloc.h>
+
 static void out_of_memory(size_t size)
 {
     fprintf(stderr, "coincast: out of memory (wanted %zu bytes)\n", size);
@@ -56,4 +58,16 @@ char *mem_copy_text(const char *text, size_t len)
     }
     copy[len] = '\0';
     return copy;
+}
+
+/* There in sanitizer builds only, whose heap malloc's own figures do not know. */
+extern size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
+
+size_t mem_in_use(void)
+{
+    if (__sanitizer_get_current_allocated_bytes) {
+        return __sanitizer_get_current_allocated_bytes();
+    }
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
 }

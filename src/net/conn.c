@@ -124,6 +124,230 @@ void conn_deadline(void *server, struct wheel_node *n)
     }
 }
 
+<<<<<<< HEAD
+=======
+/* ---- output ---- */
+
+static struct out **wire_out(struct conn *c)
+{
+    return c->tls ? tls_out(c->tls) : &c->out;
+}
+
+size_t conn_pending(const struct conn *c)
+{
+    return out_pending(c->out) + (c->tls ? out_pending(*tls_out(c->tls)) : 0);
+}
+
+static void mark_due(struct conn *c)
+{
+    if (!list_linked(&c->due) && !(c->flags & CF_CONGESTED) && c->state < CONN_LINGERING) {
+        list_push(&c->server->due, &c->due);
+    }
+}
+
+char *conn_room(struct conn *c, size_t len)
+{
+    return out_room(&c->server->pool, &c->out, len);
+}
+
+void conn_added(struct conn *c, size_t len)
+{
+    out_added(c->out, len);
+    mark_due(c);
+    if (unlikely(conn_pending(c) > c->server->opts.max_pending)) {
+        metric_add(&slow_cut, 1);
+        conn_log(c, "slow client cut", why_text(WHY_TOO_SLOW), 0);
+        conn_drop(c, c->flags & CF_WS ? WS_CLOSE_POLICY : 0, WHY_TOO_SLOW, true);
+    }
+}
+
+void conn_queue(struct conn *c, const void *bytes, size_t len)
+{
+    if (len) {
+        memcpy(conn_room(c, len), bytes, len);
+        conn_added(c, len);
+    }
+}
+
+/* TLS: turns some of the plain output into records. */
+static void encrypt(struct conn *c)
+{
+    struct out **cipher = tls_out(c->tls);
+    while (out_pending(c->out) && out_pending(*cipher) < CIPHER_AT_ONCE) {
+        size_t len = min_size(out_pending(c->out), NET_PLAIN_BYTES);
+        size_t took = tls_write(c->tls, c->out->bytes + c->out->sent, len);
+        if (!took) {
+            break;
+        }
+        c->out->sent += took;
+    }
+    if (!out_pending(c->out)) {
+        out_release(&c->server->pool, &c->out);
+    }
+}
+
+/* What the socket should get next. */
+static struct str wire_bytes(struct conn *c)
+{
+    if (c->tls) {
+        encrypt(c);
+    }
+    const struct out *o = *wire_out(c);
+    size_t len = min_size(out_pending(o), 1 << 30);
+    return len ? str_make(o->bytes + o->sent, len) : (struct str){0};
+}
+
+/* Everything is sent and the conn is at its end: shut our side, so that the client reads it all
+ * even when bytes of it lie unread here (a plain close would reset). */
+static void shut(struct conn *c)
+{
+    if (c->tls && !(c->flags & CF_TLS_ENDED)) {
+        c->flags |= CF_TLS_ENDED;
+        tls_end(c->tls);
+        if (conn_pending(c)) {
+            mark_due(c);
+            return;
+        }
+    }
+    if (c->flags & CF_PEER_ENDED) {
+        conn_drop(c, c->close_code, (enum conn_why)c->why, false);
+        return;
+    }
+    (void)shutdown(c->stream.fd, SHUT_WR);
+    c->state = CONN_LINGERING;
+    conn_pause(c, false);
+    conn_set_deadline(c, LINGER_MS);
+}
+
+/* All that waited is sent. */
+static void emptied(struct conn *c)
+{
+    bool was_congested = c->flags & CF_OWES_DRAINED;
+    c->flags &= ~(uint32_t)(CF_CONGESTED | CF_OWES_DRAINED);
+    switch ((enum conn_state)c->state) {
+    case CONN_FINISHING:
+        shut(c);
+        return;
+    case CONN_HTTP:
+        if (c->flags & CF_WAITING) {
+            conn_clear_deadline(c);
+        } else if (was_congested) {
+            conn_set_deadline(c, c->server->opts.idle_timeout_ms);
+        }
+        if (c->http && !(c->flags & CF_WAITING)) {
+            http_resume_later(c);
+        }
+        break;
+    case CONN_STREAM:
+        conn_clear_deadline(c);
+        break;
+    case CONN_WS:
+    case CONN_WS_CLOSING:
+    case CONN_LINGERING:
+    case CONN_GONE:
+        break;
+    }
+    if (was_congested && handler(c)->drained && c->state < CONN_FINISHING) {
+        handler(c)->drained(c->server->opts.self, c);
+    }
+}
+
+/* The socket took less than it was given: `writable` will come, and `drained` is owed from now on.
+ */
+static void wait_for_room(struct conn *c, bool progress)
+{
+    bool first = !(c->flags & CF_CONGESTED);
+    c->flags |= CF_CONGESTED | CF_OWES_DRAINED | (progress ? CF_ALIVE : 0);
+    if ((first || progress) && !(c->flags & CF_WS)) {
+        conn_set_deadline(c, c->server->opts.body_timeout_ms);
+    }
+    list_remove(&c->due);
+    stream_want_write(c->server->opts.loop, &c->stream);
+}
+
+static void became_congested(struct conn *c, bool progress)
+{
+    bool first = !(c->flags & CF_OWES_DRAINED);
+    wait_for_room(c, progress);
+    if (first && handler(c)->congested && c->state < CONN_FINISHING) {
+        handler(c)->congested(c->server->opts.self, c);
+    }
+}
+
+/* The outcome of a send. */
+static void sent(struct conn *c, size_t len, ssize_t result)
+{
+    if (c->state == CONN_GONE) {
+        return;
+    }
+    if (result < 0) {
+        conn_drop(c, c->flags & CF_WS ? 1006 : 0, WHY_BROKEN, false);
+        return;
+    }
+    struct out **o = wire_out(c);
+    (*o)->sent += (size_t)result;
+    if (!out_pending(*o)) {
+        out_release(&c->server->pool, o);
+    }
+    if ((size_t)result < len) {
+        became_congested(c, result > 0);
+    } else if (conn_pending(c)) {
+        c->flags &= ~(uint32_t)CF_CONGESTED;
+        mark_due(c);
+    } else {
+        emptied(c);
+    }
+}
+
+static void flush_batch(struct net_server *s)
+{
+    struct conn *conns[FLUSH_BATCH];
+    struct stream_out outs[FLUSH_BATCH];
+    size_t count = 0;
+    struct list *it;
+    while (count < FLUSH_BATCH && (it = list_pop(&s->due))) {
+        struct conn *c = containerof(it, struct conn, due);
+        struct str bytes = wire_bytes(c);
+        if (bytes.len) {
+            conns[count] = c;
+            outs[count++] = (struct stream_out){
+                .stream = &c->stream, .bytes = bytes.ptr, .len = (uint32_t)bytes.len};
+        } else if (!conn_pending(c)) {
+            emptied(c);
+        }
+    }
+    if (count) {
+        stream_send_many(s->opts.loop, outs, count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        sent(conns[i], outs[i].len, outs[i].result);
+    }
+}
+
+bool net_flush(void *server)
+{
+    struct net_server *s = server;
+    for (int round = 0; round < FLUSH_ROUNDS && !list_empty(&s->due); round++) {
+        flush_batch(s);
+    }
+    return !list_empty(&s->due);
+}
+
+static void on_writable(struct stream *stream)
+{
+    struct conn *c = conn_of(stream);
+    if (c->state >= CONN_LINGERING) {
+        return;
+    }
+    struct str bytes = wire_bytes(c);
+    if (!bytes.len) {
+        emptied(c);
+        return;
+    }
+    sent(c, bytes.len, stream_send(c->server->opts.loop, stream, bytes.ptr, bytes.len));
+}
+
+>>>>>>> store
 /* ---- input ---- */
 
 void conn_pause(struct conn *c, bool paused)
@@ -317,7 +541,48 @@ void conn_abort(struct conn *c)
     conn_drop(c, c->flags & CF_WS ? 1006 : 0, WHY_ABORTED, true);
 }
 
+<<<<<<< HEAD
 /* ---- asking ---- */
+=======
+/* ---- writing and asking ---- */
+
+void conn_write(struct conn *c, struct str bytes)
+{
+    if (c->state == CONN_WS || c->state == CONN_STREAM) {
+        conn_queue(c, bytes.ptr, bytes.len);
+    }
+}
+
+void conn_write_now(struct conn *c, struct str bytes)
+{
+    conn_write(c, bytes);
+    if (c->state >= CONN_WS_CLOSING || (c->flags & CF_CONGESTED)) {
+        return;
+    }
+    /* Handlers are never called from inside a write: a broken stream shows again in the flush, and
+     * a caller who finds bytes waiting now will hear `drained`. */
+    for (struct str wire = wire_bytes(c); wire.len; wire = wire_bytes(c)) {
+        ssize_t n = stream_send(c->server->opts.loop, &c->stream, wire.ptr, wire.len);
+        struct out **o = wire_out(c);
+        if (n < 0) {
+            break;
+        }
+        (*o)->sent += (size_t)n;
+        if (!out_pending(*o)) {
+            out_release(&c->server->pool, o);
+        }
+        if ((size_t)n < wire.len) {
+            wait_for_room(c, n > 0);
+            break;
+        }
+    }
+    if (conn_pending(c)) {
+        c->flags |= CF_OWES_DRAINED;
+    } else {
+        list_remove(&c->due);
+    }
+}
+>>>>>>> store
 
 void *conn_user(struct conn *c)
 {

@@ -1,6 +1,9 @@
 /* Numbers: a server that asks the stand-in upstream for everything, and what clients see of it,
  * also when the upstream misbehaves. SPDX-License-Identifier: MIT */
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Client } from './lib/client.mjs';
 import { assertCursor, assertData, assertSummary, FIELDS, json } from './lib/http.mjs';
@@ -66,8 +69,7 @@ for (const { io, skip } of await backEnds()) {
 
     test('a forced refresh costs one fetch however many ask, and is told to all', async () => {
       await until(() => known(server), 'six numbers', 15_000);
-      const counts = async () => (await upstream.control());
-      const before_ = JSON.stringify(await counts());
+      const sent = await upstream.sent();
       const c = await Client.connect(server.ws);
       await c.next('welcome');
       const answers = await Promise.all(Array.from({ length: 20 }, () => json(server, `${SUMMARY}/refresh`)));
@@ -81,10 +83,7 @@ for (const { io, skip } of await backEnds()) {
         await c.next((m) => m.type === 'dashboard_update' && m.source === 'force_update');
       }
       await c.close();
-      assert.ok(before_.length > 2);
-      const total = (text) => [...text.matchAll(/"(?:count|requests)":(\d+)/g)]
-        .reduce((sum, m) => sum + Number(m[1]), 0);
-      const spent = total(JSON.stringify(await counts())) - total(before_);
+      const spent = (await upstream.sent()) - sent;
       assert.ok(spent <= 12, `${spent} requests for 20 refreshes`);
     });
 
@@ -141,6 +140,101 @@ for (const { io, skip } of await backEnds()) {
         }
       });
     }
+  });
+
+  describe(`numbers that grow old on ${io}`, { skip }, () => {
+    test('after a failed fetch the last good value stays, marked, and heals', async () => {
+      const upstream = await startUpstream();
+      const server = await startServer({
+        io, source: 'live', env: { ...upstream.env, COINCAST_SUMMARY_TTL_MS: '1', COINCAST_PRICE_TTL_MS: '1' },
+      });
+      try {
+        const good = await until(() => known(server), 'six numbers', 15_000);
+        const target = 'alternative/fng';
+        await upstream.control({ target, fault: '5xx', times: 1 });
+        const marked = await until(async () => {
+          const { body } = await json(server, `${SUMMARY}/refresh`);
+          return body.stale.includes('fear_greed_index') && body;
+        }, 'the mark', 15_000);
+        assertSummary(marked);
+        assert.equal(marked.fear_greed_index, good.fear_greed_index);
+        assert.ok(marked.sources.fear_greed_index.reason.length > 0);
+        const healed = await until(async () => {
+          const { body } = await json(server, `${SUMMARY}/refresh`);
+          return !body.stale.includes('fear_greed_index') && body;
+        }, 'a fresh value again', 20_000);
+        assertSummary(healed);
+      } finally {
+        await server.stop();
+        await upstream.stop();
+      }
+    });
+
+    test('a budget per minute is never exceeded, whatever clients do', async () => {
+      const upstream = await startUpstream();
+      const server = await startServer({
+        io, source: 'live',
+        env: {
+          ...upstream.env, COINCAST_SUMMARY_TTL_MS: '1', COINCAST_PRICE_TTL_MS: '1',
+          COINCAST_COINGECKO_PER_MINUTE: '3',
+        },
+      });
+      try {
+        await until(() => known(server), 'six numbers', 15_000);
+        for (let i = 0; i < 30; i++) await json(server, `${SUMMARY}/refresh`);
+        const sent = await upstream.sent('coingecko/');
+        assert.ok(sent >= 1 && sent <= 3, `${sent} requests to CoinGecko within a minute`);
+      } finally {
+        await server.stop();
+        await upstream.stop();
+      }
+    });
+
+    test('a budget per month outlives the process, also when it is killed', async () => {
+      const upstream = await startUpstream();
+      const dir = await mkdtemp(join(tmpdir(), 'coincast-e2e-'));
+      const env = {
+        ...upstream.env, COINCAST_SUMMARY_TTL_MS: '1', COINCAST_COINGECKO_PER_MONTH: '2',
+        COINCAST_COINGECKO_PER_MINUTE: '1000',
+      };
+      try {
+        for (let round = 0; round < 3; round++) {
+          const server = await startServer({ io, source: 'live', env, dir });
+          await until(async () => (await json(server, SUMMARY)).body.btc_price !== null, 'a price', 15_000);
+          for (let i = 0; i < 10; i++) await json(server, `${SUMMARY}/refresh`);
+          if (round === 0) {
+            server.kill('SIGKILL');
+            await server.exit();
+          } else {
+            await server.stop();
+          }
+        }
+        const sent = await upstream.sent('coingecko/');
+        assert.ok(sent >= 1 && sent <= 2, `${sent} requests to CoinGecko in a month of 2`);
+      } finally {
+        await rm(dir, { recursive: true, force: true });
+        await upstream.stop();
+      }
+    });
+  });
+
+  const fixtures = process.env.COINCAST_FIXTURES;
+  describe(`recorded answers on ${io}`, { skip: skip || (!fixtures && 'COINCAST_FIXTURES is not set') }, () => {
+    test('are said to be replay', async () => {
+      const upstream = await startUpstream({ args: ['--fixtures', fixtures] });
+      const server = await startServer({ io, source: 'live', env: upstream.env });
+      try {
+        const s = await until(async () => {
+          const { body } = await json(server, SUMMARY);
+          return body.market_cap !== null && body;
+        }, 'a market cap', 15_000);
+        assertSummary(s);
+        assert.equal(s.mode, 'replay');
+      } finally {
+        await server.stop();
+        await upstream.stop();
+      }
+    });
   });
 
   describe(`--source demo on ${io}`, { skip }, () => {

@@ -2,14 +2,15 @@
  * SPDX-License-Identifier: MIT */
 import assert from 'node:assert/strict';
 import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
 import { TOKEN } from './server.mjs';
 
 /* One request with exactly these headers (fetch would not let Host or Origin through). */
 export function request(server, path, { method = 'GET', headers = {}, body } = {}) {
   return new Promise((done, fail) => {
-    const r = http.request(
-      { host: '127.0.0.1', port: server.port, path, method, headers, agent: false },
+    const r = (server.tls ? https : http).request(
+      { host: '127.0.0.1', port: server.port, path, method, headers, agent: false, rejectUnauthorized: false },
       (answer) => {
         let text = '';
         answer.setEncoding('utf8');

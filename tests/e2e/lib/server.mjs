@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
+import https from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -117,11 +118,13 @@ export async function run(args, options = {}) {
 async function untilHealthy(p, url) {
   await until(async () => {
     if (p.ended) throw new Error(`ended at start: ${JSON.stringify(p.ended)}\n${p.log}`);
-    try {
-      return (await fetch(`${url}/healthz`)).ok;
-    } catch {
-      return false;
-    }
+    if (!url.startsWith('https:')) return fetch(`${url}/healthz`).then((r) => r.ok, () => false);
+    return new Promise((done) => { /* its certificate is one of this test's */
+      https.get(`${url}/healthz`, { rejectUnauthorized: false, agent: false }, (r) => {
+        r.resume();
+        done(r.statusCode === 200);
+      }).on('error', () => done(false));
+    });
   }, `${url}/healthz answers 200`, START_MS).catch((error) => {
     p.kill('SIGKILL');
     error.message += `\n${p.log}`;
@@ -129,8 +132,9 @@ async function untilHealthy(p, url) {
   });
 }
 
-/* `coincast serve`. Options: io, source ('none'), env, args, dir (kept when given), port. */
-export async function startServer({ io, source = 'none', env = {}, args = [], dir, port } = {}) {
+/* `coincast serve`. Options: io, source ('none'), env, args, dir (kept when given), port, tls (with
+ * the certificate in `env`). */
+export async function startServer({ io, source = 'none', env = {}, args = [], dir, port, tls = false } = {}) {
   const own = dir ?? (await mkdtemp(join(tmpdir(), 'coincast-e2e-')));
   const taken = port ?? (await freePort());
   const p = new Process(['serve', '--source', source, ...args], {
@@ -145,8 +149,9 @@ export async function startServer({ io, source = 'none', env = {}, args = [], di
   });
   p.port = taken;
   p.dir = own;
-  p.origin = `http://127.0.0.1:${taken}`;
-  p.ws = `ws://127.0.0.1:${taken}/ws`;
+  p.tls = tls;
+  p.origin = `${tls ? 'https' : 'http'}://127.0.0.1:${taken}`;
+  p.ws = `${tls ? 'wss' : 'ws'}://127.0.0.1:${taken}/ws`;
   const stop = p.stop.bind(p);
   p.stop = async () => {
     try {
@@ -188,6 +193,9 @@ export async function startUpstream({ args = ['--seed', '7'], port } = {}) {
     assert.equal(answer.status, 200, await answer.clone().text());
     return answer.json();
   };
+  /* Requests it has seen so far, of the targets that start so. */
+  p.sent = async (prefix = '') => Object.entries((await p.control()).requests)
+    .reduce((sum, [target, count]) => sum + (target.startsWith(prefix) ? count : 0), 0);
   await until(async () => {
     if (p.ended) throw new Error(`ended at start: ${JSON.stringify(p.ended)}\n${p.log}`);
     return fetch(`${p.origin}/_control`).then((r) => r.ok, () => false);
