@@ -123,8 +123,8 @@ static void shut(struct conn *c)
 /* All that waited is sent. */
 static void emptied(struct conn *c)
 {
-    bool was_congested = c->flags & CF_CONGESTED;
-    c->flags &= ~(uint32_t)CF_CONGESTED;
+    bool was_congested = c->flags & CF_OWES_DRAINED;
+    c->flags &= ~(uint32_t)(CF_CONGESTED | CF_OWES_DRAINED);
     switch ((enum conn_state)c->state) {
     case CONN_FINISHING:
         shut(c);
@@ -153,11 +153,12 @@ static void emptied(struct conn *c)
     }
 }
 
-/* The socket is full: nothing is tried until the stream says that there is room. */
+/* The socket is full: nothing is tried until the stream says that there is room, and `drained` is
+ * owed from now on. */
 static void wait_for_room(struct conn *c, bool progress)
 {
     bool first = !(c->flags & CF_CONGESTED);
-    c->flags |= CF_CONGESTED | (progress ? CF_ALIVE : 0);
+    c->flags |= CF_CONGESTED | CF_OWES_DRAINED | (progress ? CF_ALIVE : 0);
     if ((first || progress) && !(c->flags & CF_WS)) {
         conn_set_deadline(c, c->server->opts.body_timeout_ms);
     }
@@ -166,7 +167,7 @@ static void wait_for_room(struct conn *c, bool progress)
 
 static void became_congested(struct conn *c, bool progress)
 {
-    bool first = !(c->flags & CF_CONGESTED);
+    bool first = !(c->flags & CF_OWES_DRAINED);
     wait_for_room(c, progress);
     if (first && handler(c)->congested && c->state < CONN_FINISHING) {
         handler(c)->congested(c->server->opts.self, c);
@@ -288,7 +289,9 @@ void conn_write_now(struct conn *c, struct str bytes)
     }
     while (send_now(c)) {
     }
-    if (!conn_pending(c)) {
+    if (conn_pending(c)) {
+        c->flags |= CF_OWES_DRAINED;
+    } else {
         list_remove(&c->due);
     }
 }
