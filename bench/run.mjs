@@ -1,6 +1,6 @@
 // Front of the bench: flags, the order of the sections, and where results go.
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { loadavg, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -100,6 +100,7 @@ async function main() {
     );
   }
   const started = Date.now();
+  const busy = loadavg()[0];
   setup.servers = describeServers(setup);
   await sections.makeCertificate(setup);
   await sections.calibrate(setup);
@@ -108,7 +109,7 @@ async function main() {
   for (const [name, run, options] of plan(flags.quick, (server) => !setup.servers[server].missing)) {
     if (wanted === undefined || wanted.includes(name)) await run(setup, options);
   }
-  const about = { ...(await machine(root)), quick: flags.quick, minutes: (Date.now() - started) / 60000, overhead: setup.overhead };
+  const about = { ...(await machine(root)), quick: flags.quick, minutes: (Date.now() - started) / 60000, overhead: setup.overhead, busy };
   const text = report(setup.records, about);
   mkdirSync(join(root, "build"), { recursive: true });
   writeFileSync(join(root, "build/bench.json"), JSON.stringify({ about, records: setup.records }, null, 1));
