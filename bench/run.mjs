@@ -1,6 +1,6 @@
 // Front of the bench: flags, the order of the sections, and where results go.
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { loadavg, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -12,7 +12,7 @@ import { describeServers } from "./lib/servers.mjs";
 const USAGE = `usage: bench/run [--quick] [--only SECTION,…] [--build DIR] [--server FILE] [--out FILE]
 
   --quick        under four minutes: fewer rotations, sizes and servers
-  --only LIST    of cost, rate, memory, deflate, shards, stalled, own, http
+  --only LIST    of cost, rate, memory, deflate, tls, shards, stalled, own, http
   --build DIR    where the programs were built (build/release)
   --server FILE  another coincast to measure with this build's load client
   --out FILE     where the tables go (bench/RESULTS.md; with --only to standard output)
@@ -52,6 +52,7 @@ function plan(quick, present) {
       ["rate", sections.rate, { rotations: 1, names: PAIR, clients: both, seconds: 2 }],
       ["memory", sections.memory, { names: [...COINCAST, "bare send, coalescing"] }],
       ["deflate", sections.deflate, { rotations: 1, names: COINCAST, payloads: [4096], seconds: 1 }],
+      ["tls", sections.tls, { rotations: 1, names: COINCAST, seconds: 1 }],
       ["shards", sections.shards, { rotations: 1, seconds: 1 }],
       ["stalled", sections.stalled, { rotations: 1, names: ["Coincast epoll"], seconds: 2 }],
       ["own", sections.ownCode, { names: COINCAST, seconds: 1 }],
@@ -65,6 +66,8 @@ function plan(quick, present) {
     ["rate", sections.rate, { rotations: 5, names: [...PAIR, ...peers], clients: both, seconds: 4 }],
     ["memory", sections.memory, { names: [...COINCAST, "bare send, coalescing", ...peers] }],
     ["memory", sections.memory, { names: [...COINCAST, ...peers], deflate: true }],
+    ["memory", sections.memory, { names: COINCAST, tls: true }],
+    ["tls", sections.tls, { rotations: 5, names: COINCAST, seconds: 2 }],
     ["deflate", sections.deflate, { rotations: 3, names: [...COINCAST, ...peers], payloads: [200, 4096], seconds: 2 }],
     ["shards", sections.shards, { rotations: 5, seconds: 2 }],
     ["stalled", sections.stalled, { rotations: 5, names: COINCAST, seconds: 3 }],
@@ -97,14 +100,16 @@ async function main() {
     );
   }
   const started = Date.now();
+  const busy = loadavg()[0];
   setup.servers = describeServers(setup);
+  await sections.makeCertificate(setup);
   await sections.calibrate(setup);
   setup.servers = describeServers(setup);
   const wanted = flags.only?.split(",");
   for (const [name, run, options] of plan(flags.quick, (server) => !setup.servers[server].missing)) {
     if (wanted === undefined || wanted.includes(name)) await run(setup, options);
   }
-  const about = { ...(await machine(root)), quick: flags.quick, minutes: (Date.now() - started) / 60000, overhead: setup.overhead };
+  const about = { ...(await machine(root)), quick: flags.quick, minutes: (Date.now() - started) / 60000, overhead: setup.overhead, busy };
   const text = report(setup.records, about);
   mkdirSync(join(root, "build"), { recursive: true });
   writeFileSync(join(root, "build/bench.json"), JSON.stringify({ about, records: setup.records }, null, 1));

@@ -77,12 +77,13 @@ function connectionTable(records) {
   if (memory.length === 0) return [];
   const bytes = (r) => (r === undefined || r.failed ? "-" : `${number(r.idle_bytes, 0)} (${number(r.after_bytes, 0)})`);
   const rows = names.map((server) => {
-    const of = (deflate) => memory.find((r) => r.server === server && r.deflate === deflate);
+    const of = (deflate, tls = false) => memory.find((r) => r.server === server && r.deflate === deflate && r.tls === tls);
     const at = (clients, value, digits) => number(mid(records, "cost", { server, clients }, value), digits);
     return [
       server,
       bytes(of(false)),
       bytes(of(true)),
+      bytes(of(false, true)),
       at(1000, connectCpu),
       at(10000, connectCpu),
       at(10000, (r) => r.connects_per_s, 0),
@@ -90,7 +91,7 @@ function connectionTable(records) {
   });
   return [
     "### Connections\n\nUser memory (PSS) of an idle connection with one subscription, the slope between 1,000 and 9,800, in brackets after traffic; CPU of accept, upgrade and subscription.\n\n" +
-      table(["server", "B, plain", "B, deflate", "us each, 1k", "us each, 10k", "upgrades/s, 10k"], rows),
+      table(["server", "B, plain", "B, deflate", "B, TLS", "us each, 1k", "us each, 10k", "upgrades/s, 10k"], rows),
   ];
 }
 
@@ -120,6 +121,32 @@ function deflateTable(records) {
 
 const deflateRatio = (records, server, payload) =>
   pairedRatio(records, "deflate", server, server, { payload, deflate: true }, costOf, { payload, deflate: false }).ratio;
+
+/** How many deliveries one core does over TLS, against plain: the inverse of their costs. */
+const tlsRatio = (records, server) => {
+  const { ratio } = pairedRatio(records, "tls", server, server, { tls: false }, costOf, { tls: true });
+  return ratio;
+};
+
+function tlsTable(records) {
+  const all = records.filter((r) => r.what === "tls");
+  if (all.length === 0) return [];
+  const rows = unique(all.map((r) => r.server)).map((server) => {
+    const at = (encrypted, value) => mid(records, "tls", { server, tls: encrypted }, value);
+    return [
+      server,
+      number(at(false, costOf)),
+      number(at(true, costOf)),
+      number(tlsRatio(records, server)),
+      `${thousands(at(false, (r) => r.deliveries_per_s))} -> ${thousands(at(true, (r) => r.deliveries_per_s))}`,
+      number(at(true, (r) => r.connect_cpu_us), 0),
+    ];
+  });
+  return [
+    "### TLS, 1,000 clients, one in flight\n\nDeliveries a second of the server's core are the inverse of its CPU a delivery; those measured are bounded by the client, which decrypts.\n\n" +
+      table(["server", "plain us", "TLS us", "deliveries/s of a core, TLS / plain", "measured deliveries/s", "us a handshake and upgrade"], rows),
+  ];
+}
 
 const shardRatio = (records, mode) =>
   pairedRatio(records, "shards", "Coincast epoll", "Coincast epoll", { shards: 2, mode }, costOf, { shards: 1, mode }).ratio;
@@ -177,8 +204,10 @@ function httpTable(records) {
 /** Rows of [goal, target, value, met]. */
 export function goals(records) {
   const rows = [];
-  const add = (goal, target, value, digits = 2) => {
-    if (value !== null && Number.isFinite(value)) rows.push([goal, `<= ${target}`, number(value, digits), value <= target ? "yes" : "no"]);
+  const add = (goal, target, value, digits = 3, atLeast = false) => {
+    if (value === null || !Number.isFinite(value)) return;
+    const met = atLeast ? value >= target : value <= target;
+    rows.push([goal, `${atLeast ? ">=" : "<="} ${target}`, number(value, digits), met ? "yes" : "no"]);
   };
   for (const server of ["Coincast epoll", "Coincast io_uring"]) {
     const ratio = (what, where, value) => pairedRatio(records, what, server, limitOf(server), where, value).ratio;
@@ -189,13 +218,14 @@ export function goals(records) {
     add(`${server}: p99 at 10,000 x 5/s / bare`, 1.15, ratio("rate", { clients: 10000 }, (r) => r.latency_us.p99));
     add(`${server}: p99 at 1,000 x 50/s / bare`, 1.15, ratio("rate", { clients: 1000 }, (r) => r.latency_us.p99));
     add(`${server}: a value's way to 1,000 sockets / bare round`, 1.2, ratio("cost", { clients: 1000, payload: 200, mode: "w1" }, (r) => r.round_us.p50));
-    const memory = records.find((r) => r.what === "memory" && r.server === server && !r.deflate && !r.failed);
+    const memory = records.find((r) => r.what === "memory" && r.server === server && !r.deflate && !r.tls && !r.failed);
     add(`${server}: user bytes an idle connection`, 512, memory?.idle_bytes ?? null, 0);
     add(`${server}: the same after traffic`, 512, memory?.after_bytes ?? null, 0);
     for (const clients of [1000, 10000]) {
       add(`${server}: accept and upgrade, us, ${clients}`, 25, mid(records, "cost", { server, clients }, (r) => r.connect_cpu_us), 1);
     }
     add(`${server}: deflate / plain, 4 KB`, 1.1, deflateRatio(records, server, 4096));
+    add(`${server}: TLS / plain deliveries/s of a core`, 0.7, tlsRatio(records, server), 3, true);
     add(`${server}: own code, one in flight, us`, 0.4, ownOf(records, server, "w1"), 3);
     add(`${server}: own code, coalesced, us`, 0.06, ownOf(records, server, "b16"), 4);
     add(`${server}: CPU of a GET / nginx`, 1, pairedRatio(records, "http", server, "nginx", {}, (r) => r.cpu_us_per_request).ratio);
@@ -219,7 +249,7 @@ export function report(records, about) {
   return [
     "# Results",
     `Made by \`bench/run${about.quick ? " --quick" : ""}\` at commit ${about.commit} in ${number(about.minutes, 0)} minutes on ${about.cores} cores (${about.cpu}), ` +
-      `${about.memoryGib} GiB, Linux ${about.kernel}, ${about.compiler}, Node ${about.node}. Loopback only; server on core 0, client on core 1; every server freshly started for each cell. ` +
+      `${about.memoryGib} GiB, Linux ${about.kernel}, ${about.compiler}, Node ${about.node}; load average before: ${number(about.busy)}. Loopback only; server on core 0, client on core 1; every server freshly started for each cell. ` +
       "Microseconds differ between machines and hours; ratios within one rotation are what counts, and below 10 % they are noise.",
     "One in flight, the coalescing bare sender does what the plain one does (there is one frame a send), so it alone stands for both there.",
     ...(records.some((r) => r.what !== "http") ? ["## Goals\n\n" + table(["goal", "target", "measured", "met"], goals(records))] : []),
@@ -228,6 +258,7 @@ export function report(records, about) {
     ...rateTable(records),
     ...connectionTable(records),
     ...deflateTable(records),
+    ...tlsTable(records),
     ...(pick(records, "shards", {}).length > 0
       ? [`### Two shards against one\n\n${table(["mode", "cost ratio"], ["w1", "b16"].map((mode) => [mode, number(shardRatio(records, mode))]))}`]
       : []),

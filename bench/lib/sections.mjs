@@ -71,12 +71,12 @@ async function idleMemory(setup, server, clients, extra) {
 }
 
 /** Memory of an idle connection: the slope between 1,000 and 10,000, before and after traffic. */
-export async function memory(setup, { names, deflate = false }) {
+export async function memory(setup, { names, deflate = false, tls = false }) {
   for (const name of names) {
-    const server = await startServer(setup.servers, name, { deflate });
+    const server = await startServer(setup.servers, name, { deflate, tls });
     const extra = deflate ? ["--deflate"] : [];
     const loads = [];
-    const record = { what: "memory", server: name, deflate };
+    const record = { what: "memory", server: name, deflate, tls };
     try {
       loads.push(await idleMemory(setup, server, 1000, extra));
       const few = memoryBytes(server.pids);
@@ -99,7 +99,7 @@ export async function memory(setup, { names, deflate = false }) {
       await server.close();
     }
     setup.records.push(record);
-    setup.say(`memory ${name}${deflate ? " deflate" : ""}: ${record.failed ?? `${record.idle_bytes} B, after traffic ${record.after_bytes} B`}`);
+    setup.say(`memory ${name}${deflate ? " deflate" : ""}${tls ? " TLS" : ""}: ${record.failed ?? `${record.idle_bytes} B, after traffic ${record.after_bytes} B`}`);
   }
 }
 
@@ -115,6 +115,18 @@ export async function deflate(setup, { rotations, names, payloads, seconds }) {
             deflate: compressed,
           });
         }
+      }
+    }
+  }
+}
+
+/** The same messages plain and over TLS, one in flight. */
+export async function tls(setup, { rotations, names, seconds }) {
+  for (let rotation = 0; rotation < rotations; rotation++) {
+    for (const name of rotate(names, rotation)) {
+      for (const encrypted of rotate([false, true], rotation)) {
+        const tags = { rotation, clients: 1000, payload: 200, mode: "w1", tls: encrypted };
+        await cell(setup, "tls", name, [...common(setup, 1000, 200, seconds), ...MODES.w1], { tags, tls: encrypted });
       }
     }
   }
@@ -227,14 +239,14 @@ export async function http(setup, { rotations, names, seconds }) {
       setup.say(`http ${name}: ${record.failed ?? `${record.cpu_us_per_request.toFixed(2)} us, ${record.requests_per_s}/s, p99 ${record.p99}`}`);
     }
   }
-  await paced(setup, path, seconds);
+  await paced(setup, path, seconds, [names[0], ...COINCAST], response);
 }
 
 /** 10,000 requests a second while 1,000 clients are connected and idle. */
-async function paced(setup, path, seconds) {
-  for (const name of COINCAST) {
+async function paced(setup, path, seconds, names, response) {
+  for (const name of names) {
     const record = { what: "paced", server: name };
-    const server = await startServer(setup.servers, name);
+    const server = await startServer(setup.servers, name, { response });
     try {
       const idle = await idleMemory(setup, server, 1000, []);
       try {
@@ -256,6 +268,16 @@ async function paced(setup, path, seconds) {
     setup.records.push(record);
     setup.say(`paced ${name}: ${record.failed ?? `p99 ${record.p99_us} us`}`);
   }
+}
+
+/** A certificate of our own for the TLS rows. */
+export async function makeCertificate(setup) {
+  setup.cert = join(setup.temp, "cert.pem");
+  setup.key = join(setup.temp, "key.pem");
+  await output("openssl", [
+    "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+    "-subj", "/CN=localhost", "-keyout", setup.key, "-out", setup.cert,
+  ]);
 }
 
 /** The epoch of Coincast's cursors and the bytes of its envelope, so that the bare sender's are alike. */

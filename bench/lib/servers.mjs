@@ -21,6 +21,7 @@ export function describeServers(setup) {
     command: setup.server,
     args: (port, options, dir) => [
       "serve", "--source", "none", "--listen", `127.0.0.1:${port}`, "--data-dir", join(dir, "data"),
+      ...(options.tls ? ["--tls-cert", setup.cert, "--tls-key", setup.key] : []),
     ],
     env: (options) => ({
       COINCAST_API_TOKEN: TOKEN,
@@ -29,7 +30,9 @@ export function describeServers(setup) {
       COINCAST_LOG: "warn",
       ...options.env,
     }),
-    load: (port) => ["--url", `ws://127.0.0.1:${port}/ws`, "--protocol", "coincast", "--token", TOKEN],
+    load: (port, options) => [
+      "--url", `${options.tls ? "wss" : "ws"}://127.0.0.1:${port}/ws`, "--protocol", "coincast", "--token", TOKEN,
+    ],
     limit: io === "uring" ? "bare io_uring" : "bare send",
   });
   const peer = (script, load) => ({
@@ -95,5 +98,5 @@ export async function startServer(all, name, options = {}) {
     await close();
     throw new Error(`${name} did not start: ${state.err.trim()}`);
   }
-  return { name, port, state, close, pids: family(state.pid), token: TOKEN, load: how.load?.(port) };
+  return { name, port, state, close, pids: family(state.pid), token: TOKEN, load: how.load?.(port, options) };
 }

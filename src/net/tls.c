@@ -12,6 +12,7 @@
 struct tls_context {
     SSL_CTX *ssl;
     BIO_METHOD *bio;
+    bool client;
 };
 
 struct tls_session {
@@ -146,6 +147,28 @@ enum err tls_context_new(const char *cert_file, const char *key_file, struct tls
     return OK;
 }
 
+enum err tls_context_new_client(const char *ca_file, struct tls_context **out, struct buf *error)
+{
+    struct tls_context *t = mem_zero(sizeof(*t));
+    enum err e = OK;
+    ERR_clear_error();
+    t->client = true;
+    t->ssl = SSL_CTX_new(TLS_client_method());
+    t->bio = bio_method_new();
+    if (!t->ssl || !t->bio || !configure(t->ssl)) {
+        e = say(error, "TLS", "", "not usable here");
+    } else if (ca_file && SSL_CTX_load_verify_locations(t->ssl, ca_file, NULL) != 1) {
+        e = say(error, "cannot use the certificates of ", ca_file, "not a PEM file");
+    }
+    if (e != OK) {
+        tls_context_free(t);
+        return e;
+    }
+    SSL_CTX_set_verify(t->ssl, ca_file ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+    *out = t;
+    return OK;
+}
+
 void tls_context_free(struct tls_context *t)
 {
     if (t) {
@@ -170,7 +193,11 @@ struct tls_session *tls_session_new(struct tls_context *context, struct out_pool
     BIO_set_data(bio, t);
     BIO_set_init(bio, 1);
     SSL_set_bio(t->ssl, bio, bio);
-    SSL_set_accept_state(t->ssl);
+    if (context->client) {
+        SSL_set_connect_state(t->ssl);
+    } else {
+        SSL_set_accept_state(t->ssl);
+    }
     return t;
 }
 
@@ -205,6 +232,11 @@ enum err tls_read(struct tls_session *t, char *out, size_t cap, size_t *got)
         t->error = last_reason("broken");
         return ERR_TLS;
     }
+}
+
+bool tls_ready(const struct tls_session *t)
+{
+    return SSL_is_init_finished(t->ssl);
 }
 
 size_t tls_write(struct tls_session *t, const char *bytes, size_t len)

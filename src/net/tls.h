@@ -9,6 +9,12 @@
 
 struct tls_session;
 
+/* A client's context. Checks the server's certificate against those of `ca_file` (PEM); NULL: not
+ * at all, which only a load test of one's own server may do. */
+enum err tls_context_new_client(const char *ca_file, struct tls_context **out,
+                                struct buf *error) MUST_CHECK;
+
+/* A server's or a client's end, as the context is. */
 struct tls_session *tls_session_new(struct tls_context *context, struct out_pool *pool);
 void tls_session_free(struct tls_session *t);
 /* Ciphertext that arrived; call tls_read() until it says ERR_MORE, before `bytes` go away. */
@@ -16,6 +22,8 @@ void tls_feed(struct tls_session *t, const char *bytes, size_t len);
 /* Next plain bytes. ERR_MORE: nothing more; ERR_CLOSED: close_notify came; ERR_TLS: broken (an
  * alert may be due), see tls_error(). Also drives the handshake. */
 enum err tls_read(struct tls_session *t, char *out, size_t cap, size_t *got) MUST_CHECK;
+/* The handshake is done. */
+bool tls_ready(const struct tls_session *t);
 /* Encrypts; gives the bytes taken, 0 before the handshake is done or when broken. */
 size_t tls_write(struct tls_session *t, const char *bytes, size_t len);
 /* Writes close_notify. */

@@ -219,6 +219,7 @@ static void open_publisher(struct load *l)
     snprintf(host, sizeof host, "%.*s:%u", (int)min_size(url.host.len, 64), url.host.ptr, url.port);
     struct load_publisher_opts opts = {
         .loop = l->loop,
+        .kind = &l->crowd.kind,
         .addr = l->crowd.addr,
         .addr_len = l->crowd.addr_len,
         .target = STR("/api/v1/publish"),
@@ -548,6 +549,7 @@ enum err load_run(struct loop *loop, const struct load_opts *opts, struct load_r
         .protocol = opts->protocol,
         .deflate = opts->deflate,
         .url = opts->url,
+        .ca_file = opts->ca_file,
         .channel = opts->channel,
         .events = &client_events,
         .self = &l,

@@ -15,6 +15,7 @@
 
 struct load_opts {
     struct str url, channel, token;
+    const char *ca_file; /* for wss://; NULL: the certificate is not checked */
     enum load_protocol protocol;
     bool deflate;
     uint32_t clients;

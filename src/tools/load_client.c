@@ -7,7 +7,6 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/random.h>
 
 enum { MAX_HEAD = 16 * 1024, INFLATED_KEPT = 64, INFLATED_MAX = 1 << 20 };
@@ -109,8 +108,10 @@ enum err load_crowd_init(struct load_crowd *crowd, const struct load_crowd_opts 
     };
     struct http_url url;
     enum err e = http_parse_url(opts->url, &url);
-    if (e != OK || !str_eq(url.scheme, STR("ws"))) {
-        buf_printf(error, "--url '%.*s' should be ws://HOST:PORT/PATH", STR_ARG(opts->url));
+    bool tls = e == OK && str_eq(url.scheme, STR("wss"));
+    if (e != OK || (!tls && !str_eq(url.scheme, STR("ws")))) {
+        buf_printf(error, "--url '%.*s' should be ws:// or wss://HOST:PORT/PATH",
+                   STR_ARG(opts->url));
         return ERR_SYNTAX;
     }
     e = load_address(url.host, url.port, &crowd->addr, &crowd->addr_len);
@@ -118,6 +119,9 @@ enum err load_crowd_init(struct load_crowd *crowd, const struct load_crowd_opts 
         buf_printf(error, "--url: host '%.*s' should be an IP address or localhost",
                    STR_ARG(url.host));
         return e;
+    }
+    if (tls && link_kind_tls(&crowd->kind, opts->ca_file, error) != OK) {
+        return ERR_TLS;
     }
     write_request(crowd, &url);
     write_subscribe(crowd, opts->channel);
@@ -142,6 +146,7 @@ void load_crowd_fini(struct load_crowd *crowd)
         buf_fini(&crowd->inflated->text);
         mem_free(crowd->inflated);
     }
+    link_kind_fini(&crowd->kind);
     *crowd = (struct load_crowd){0};
 }
 
@@ -180,7 +185,7 @@ static void end(struct load_client *c)
     c->stopped = true;
     frame_walk_fini(&c->walk);
     buf_fini(&c->head);
-    stream_close(c->crowd->loop, &c->stream, true);
+    link_close(&c->link);
 }
 
 static void fail(struct load_client *c, const char *why)
@@ -191,12 +196,10 @@ static void fail(struct load_client *c, const char *why)
     }
 }
 
-/* Everything a client says is small and sent while its socket is empty. */
 static void say(struct load_client *c, struct str bytes)
 {
-    ssize_t n = stream_send(c->crowd->loop, &c->stream, bytes.ptr, bytes.len);
-    if (n != (ssize_t)bytes.len) {
-        fail(c, "the server does not read");
+    if (!link_send(&c->link, bytes)) {
+        fail(c, "the connection broke");
     }
 }
 
@@ -335,12 +338,16 @@ static void handshake(struct load_client *c, const char *bytes, size_t len)
     buf_fini(&rest);
 }
 
-static void on_data(struct stream *s, char *bytes, size_t len)
+static void on_open(struct link *l)
 {
-    struct load_client *c = containerof(s, struct load_client, stream);
-    if (c->stopped) {
-        return;
-    }
+    struct load_client *c = containerof(l, struct load_client, link);
+    c->state = LOAD_HANDSHAKE;
+    say(c, buf_str(&c->crowd->request));
+}
+
+static void on_data(struct link *l, char *bytes, size_t len)
+{
+    struct load_client *c = containerof(l, struct load_client, link);
     c->crowd->bytes += len;
     c->crowd->now_us = loop_exact_us(c->crowd->loop);
     if (c->state == LOAD_HANDSHAKE) {
@@ -350,42 +357,23 @@ static void on_data(struct stream *s, char *bytes, size_t len)
     }
 }
 
-static void on_end(struct stream *s, enum err why)
+static void on_broken(struct link *l, const char *why)
 {
-    struct load_client *c = containerof(s, struct load_client, stream);
-    fail(c, why == OK ? "the server ended the connection" : err_text(why));
+    fail(containerof(l, struct load_client, link), why);
 }
 
-static void on_writable(struct stream *s)
+static void on_closed(struct link *l)
 {
-    (void)s;
-}
-
-static void on_closed(struct stream *s)
-{
-    struct load_client *c = containerof(s, struct load_client, stream);
+    struct load_client *c = containerof(l, struct load_client, link);
     c->state = LOAD_IDLE;
     c->crowd->events->closed(c->crowd->self, c);
 }
 
-static void on_connected(struct stream *s, enum err why)
-{
-    struct load_client *c = containerof(s, struct load_client, stream);
-    if (why != OK) {
-        fail(c, err_text(why));
-        return;
-    }
-    setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-    c->state = LOAD_HANDSHAKE;
-    say(c, buf_str(&c->crowd->request));
-}
-
-static const struct stream_ops client_ops = {
+static const struct link_ops client_ops = {
+    .open = on_open,
     .data = on_data,
-    .end = on_end,
-    .writable = on_writable,
+    .broken = on_broken,
     .closed = on_closed,
-    .connected = on_connected,
 };
 
 void load_client_start(struct load_client *c, struct load_crowd *crowd)
@@ -393,8 +381,8 @@ void load_client_start(struct load_client *c, struct load_crowd *crowd)
     assert(c->state == LOAD_IDLE);
     *c = (struct load_client){.crowd = crowd, .state = LOAD_CONNECTING};
     buf_init(&c->head, MAX_HEAD);
-    enum err e = stream_connect(crowd->loop, &c->stream, (const struct sockaddr *)&crowd->addr,
-                                crowd->addr_len, &client_ops);
+    enum err e = link_connect(&c->link, crowd->loop, &crowd->kind,
+                              (const struct sockaddr *)&crowd->addr, crowd->addr_len, &client_ops);
     if (e != OK) {
         c->state = LOAD_IDLE;
         c->stopped = true;
@@ -417,7 +405,7 @@ void load_client_subscribe(struct load_client *c)
 void load_client_stall(struct load_client *c)
 {
     c->stalled = true;
-    stream_pause(c->crowd->loop, &c->stream, true);
+    link_pause(&c->link);
 }
 
 void load_client_close(struct load_client *c)

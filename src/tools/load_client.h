@@ -11,6 +11,7 @@
 #define TOOLS_LOAD_CLIENT_H
 #include "base/loop.h"
 #include "tools/frame_walk.h"
+#include "tools/link.h"
 #include "tools/load_stamp.h"
 #include "wire/deflate.h"
 #include "wire/ws.h"
@@ -43,6 +44,7 @@ struct load_crowd {
     void *self;
     struct sockaddr_storage addr;
     socklen_t addr_len;
+    struct link_kind kind; /* also for the publisher */
     /* counted */
     uint64_t bytes, other_frames, refused_deflate;
     uint64_t now_us; /* when the bytes under way were read */
@@ -57,9 +59,10 @@ struct load_crowd {
 struct load_crowd_opts {
     struct loop *loop;
     enum load_protocol protocol;
-    bool deflate;       /* offer permessage-deflate, both sides without context takeover */
-    struct str url;     /* ws://HOST:PORT/PATH; HOST is numeric or localhost */
-    struct str channel; /* for LOAD_COINCAST */
+    bool deflate;        /* offer permessage-deflate, both sides without context takeover */
+    struct str url;      /* ws or wss://HOST:PORT/PATH; HOST is numeric or localhost */
+    const char *ca_file; /* for wss; NULL: the certificate is not checked */
+    struct str channel;  /* for LOAD_COINCAST */
     const struct load_events *events;
     void *self;
 };
@@ -84,7 +87,7 @@ enum load_state {
 };
 
 struct load_client {
-    struct stream stream;
+    struct link link;
     struct load_crowd *crowd;
     enum load_state state;
     bool stalled;  /* reads nothing */

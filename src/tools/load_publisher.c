@@ -4,8 +4,6 @@
 #include "wire/http1.h"
 
 #include <assert.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 
 enum { MAX_ANSWER = 64 * 1024 };
 
@@ -14,23 +12,6 @@ static void fail(struct load_publisher *p, const char *why)
     if (p->open) {
         load_publisher_close(p);
         p->events->failed(p->self, why);
-    }
-}
-
-static void flush(struct load_publisher *p)
-{
-    while (p->out_sent < p->out.len) {
-        ssize_t n =
-            stream_send(p->loop, &p->stream, p->out.ptr + p->out_sent, p->out.len - p->out_sent);
-        if (n < 0) {
-            fail(p, "the publishing connection broke");
-            return;
-        }
-        if (n == 0) {
-            stream_want_write(p->loop, &p->stream);
-            return;
-        }
-        p->out_sent += (size_t)n;
     }
 }
 
@@ -48,9 +29,9 @@ static void answered(struct load_publisher *p, unsigned status, struct str body)
     p->events->idle(p->self);
 }
 
-static void on_data(struct stream *s, char *bytes, size_t len)
+static void on_data(struct link *l, char *bytes, size_t len)
 {
-    struct load_publisher *p = containerof(s, struct load_publisher, stream);
+    struct load_publisher *p = containerof(l, struct load_publisher, link);
     struct http_response r;
     size_t head_len;
     buf_add(&p->in, bytes, len);
@@ -67,46 +48,36 @@ static void on_data(struct stream *s, char *bytes, size_t len)
     }
 }
 
-static void on_end(struct stream *s, enum err why)
+static void on_open(struct link *l)
 {
-    (void)why;
-    fail(containerof(s, struct load_publisher, stream), "the publishing connection was closed");
-}
-
-static void on_writable(struct stream *s)
-{
-    flush(containerof(s, struct load_publisher, stream));
-}
-
-static void on_closed(struct stream *s)
-{
-    (void)s;
-}
-
-static void on_connected(struct stream *s, enum err why)
-{
-    struct load_publisher *p = containerof(s, struct load_publisher, stream);
-    if (why != OK) {
-        fail(p, err_text(why));
-        return;
-    }
-    setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    struct load_publisher *p = containerof(l, struct load_publisher, link);
     p->busy = false;
     p->events->idle(p->self);
 }
 
-static const struct stream_ops publisher_ops = {
+static void on_broken(struct link *l, const char *why)
+{
+    struct load_publisher *p = containerof(l, struct load_publisher, link);
+    char text[160];
+    snprintf(text, sizeof text, "the publishing connection: %s", why);
+    fail(p, text);
+}
+
+static void on_closed(struct link *l)
+{
+    (void)l;
+}
+
+static const struct link_ops publisher_ops = {
+    .open = on_open,
     .data = on_data,
-    .end = on_end,
-    .writable = on_writable,
+    .broken = on_broken,
     .closed = on_closed,
-    .connected = on_connected,
 };
 
 enum err load_publisher_start(struct load_publisher *p, const struct load_publisher_opts *opts)
 {
     *p = (struct load_publisher){
-        .loop = opts->loop,
         .events = opts->events,
         .self = opts->self,
         .open = true,
@@ -119,8 +90,8 @@ enum err load_publisher_start(struct load_publisher *p, const struct load_publis
         buf_printf(&p->head, "Authorization: Bearer %.*s\r\n", STR_ARG(opts->token));
     }
     buf_add_lit(&p->head, "Content-Length: ");
-    return stream_connect(opts->loop, &p->stream, (const struct sockaddr *)&opts->addr,
-                          opts->addr_len, &publisher_ops);
+    return link_connect(&p->link, opts->loop, opts->kind, (const struct sockaddr *)&opts->addr,
+                        opts->addr_len, &publisher_ops);
 }
 
 bool load_publisher_busy(const struct load_publisher *p)
@@ -133,20 +104,21 @@ void load_publisher_post(struct load_publisher *p, struct str body)
     assert(p->open && !p->busy);
     p->busy = true;
     p->posts++;
-    p->out_sent = 0;
     buf_clear(&p->out);
     buf_add_str(&p->out, buf_str(&p->head));
     buf_add_u64(&p->out, body.len);
     buf_add_lit(&p->out, "\r\n\r\n");
     buf_add_str(&p->out, body);
-    flush(p);
+    if (!link_send(&p->link, buf_str(&p->out))) {
+        fail(p, "the publishing connection broke");
+    }
 }
 
 void load_publisher_close(struct load_publisher *p)
 {
     if (p->open) {
         p->open = false;
-        stream_close(p->loop, &p->stream, true);
+        link_close(&p->link);
     }
 }
 

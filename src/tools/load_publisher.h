@@ -4,7 +4,7 @@
 #ifndef TOOLS_LOAD_PUBLISHER_H
 #define TOOLS_LOAD_PUBLISHER_H
 #include "base/buf.h"
-#include "base/loop.h"
+#include "tools/link.h"
 
 struct load_publisher_events {
     /* Connected, or the request before was answered with 200: the next may be posted. */
@@ -15,6 +15,7 @@ struct load_publisher_events {
 
 struct load_publisher_opts {
     struct loop *loop;
+    struct link_kind *kind;
     struct sockaddr_storage addr;
     socklen_t addr_len;
     struct str target; /* "/api/v1/publish" */
@@ -25,15 +26,13 @@ struct load_publisher_opts {
 };
 
 struct load_publisher {
-    struct stream stream;
-    struct loop *loop;
+    struct link link;
     const struct load_publisher_events *events;
     void *self;
     uint64_t posts;
     /* private */
     struct buf head; /* of every request, up to the length's value */
     struct buf out, in;
-    size_t out_sent;
     bool open, busy;
 };
 

@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 
 struct settings {
-    char *url, *channel, *token, *server_pid;
+    char *url, *channel, *token, *server_pid, *ca;
     int64_t clients, window, burst, rate, size, duration_ms, warmup_ms, settle_ms, stall, churn;
     int protocol, io;
     bool deflate, json;
@@ -26,6 +26,8 @@ struct settings {
 
 static const struct conf_row rows[] = {
     ROW("URL", CONF_TEXT, "ws://127.0.0.1:8000/ws", 0, 0, url, "The server's WebSocket."),
+    ROW("CA", CONF_TEXT, NULL, 0, 0, ca,
+        "PEM file to check a wss:// server's certificate with; without it, it is not checked."),
     CHOICE("PROTOCOL", "coincast", "coincast|plain|socketio", protocol,
            "How clients subscribe; plain: whoever connects gets every message."),
     ROW("CLIENTS", CONF_INT, "100", 1, 100000, clients, "WebSocket clients to open."),
@@ -87,6 +89,7 @@ static void fill_opts(const struct settings *s, const char *token, struct load_o
 {
     *out = (struct load_opts){
         .url = str_of(s->url),
+        .ca_file = s->ca,
         .channel = str_of(s->channel),
         .token = token != NULL ? str_of(token) : (struct str){0},
         .protocol = (enum load_protocol)s->protocol,
