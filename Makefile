@@ -21,5 +21,6 @@ test:
 check:
 	scripts/check-layers
 	scripts/check-format
+	scripts/check-docs
 clean:
 	rm -rf build

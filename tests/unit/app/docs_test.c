@@ -44,9 +44,6 @@ static void check_file(const char *path, const struct buf *expected)
 TEST(env_example_is_what_the_rows_say)
 {
     struct buf text = {0};
-    buf_add_lit(&text, "# All settings of coincast serve, with their defaults. Copy this file to "
-                       ".env and uncomment\n# what you change. A flag wins over the environment, "
-                       "the environment over .env.\n\n");
     conf_write_env(option_rows, option_count, &text);
     check_file(".env.example", &text);
     buf_fini(&text);
