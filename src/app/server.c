@@ -436,6 +436,15 @@ static void seed_hashes(void)
                   (uint64_t)(uintptr_t)&t);
 }
 
+static void say_foreign(const struct conf *c)
+{
+    const char *const *names = NULL;
+    size_t count = conf_foreign(c, &names);
+    for (size_t i = 0; i < count; i++) {
+        log_info("serve", "a variable that this version makes no use of", "name=%s", names[i]);
+    }
+}
+
 static int help(void)
 {
     struct buf out = {0};
@@ -451,7 +460,8 @@ int app_serve(int argc, char **argv)
 {
     struct server s = {0};
     struct buf error = {0};
-    struct conf_inputs in = {.argc = argc, .argv = argv, .env = environ, .env_file = ".env"};
+    struct conf_inputs in = {
+        .argc = argc, .argv = argv, .env = environ, .env_file = ".env", .foreign = option_foreign};
     char **words = NULL;
     int code = 0;
     seed_hashes();
@@ -470,6 +480,7 @@ int app_serve(int argc, char **argv)
         if (log_configure(str_of(s.options.log)) != OK) {
             log_warn("serve", "the log setting was checked but not taken", "log=%s", s.options.log);
         }
+        say_foreign(s.conf);
         log_add_secret(str_of(s.options.taapi_secret));
         log_add_secret(str_of(s.options.coingecko_key));
         log_add_secret(str_of(s.options.api_token));
