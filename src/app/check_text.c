@@ -46,8 +46,12 @@ void check_text_reading(const struct reading *r, struct buf *out)
         if (r->fields & FIELD_BIT(f)) {
             buf_printf(out, "%s%s ", out->len > before ? ", " : "",
                        summary_field_name((enum summary_field)f));
-            json_begin(&w, out);
-            json_decimal(&w, r->value[f], 2);
+            if (r->value[f] >= 1e9) {
+                buf_printf(out, "%.3g", r->value[f]);
+            } else {
+                json_begin(&w, out);
+                json_decimal(&w, r->value[f], 2);
+            }
         }
     }
     if (r->candle_count) {

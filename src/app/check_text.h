@@ -13,7 +13,7 @@ void check_text_line(enum check_mark mark, const char *name, struct str detail, 
  * many. */
 size_t check_text_settings(const struct conf *c, const struct conf_row *rows, size_t count,
                            const void *settings, bool all, struct buf *out);
-/* "btc_price 91234.5, btc_change_24h -1.2": what an answer said, rounded to cents; of candles how
+/* "btc_price 91234.5, btc_change_24h -1.2": what an answer said, rounded for people; of candles how
  * many. */
 void check_text_reading(const struct reading *r, struct buf *out);
 

@@ -26,6 +26,11 @@ TEST(a_reading_names_its_fields_and_rounds)
     check_text_reading(&r, &out);
     assert_buf(&out, "btc_price 91234.5, btc_change_24h -1.23");
     buf_clear(&out);
+    r = (struct reading){.fields = FIELD_BIT(FIELD_MARKET_CAP)};
+    r.value[FIELD_MARKET_CAP] = 2313123456789.25;
+    check_text_reading(&r, &out);
+    assert_buf(&out, "market_cap 2.31e+12");
+    buf_clear(&out);
     r = (struct reading){.candle_count = 300};
     check_text_reading(&r, &out);
     assert_buf(&out, "300 daily candles");
