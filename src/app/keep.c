@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/log.h"
 
 struct str keep_prefix(enum market_mode mode)
 {
@@ -44,7 +45,15 @@ static bool restore_field(struct summary *s, enum summary_field f, const struct 
                                .provider = names[0],
                                .method = method.len ? names[1] : NULL,
                                .closes = (int)closes};
-    return summary_apply(s, &r, now_ms) == OK;
+    /* It was received then, not now; and what failed since then has failed. */
+    struct summary_value before = s->fields[f];
+    if (summary_apply(s, &r, as_of_ms) != OK) {
+        return false;
+    }
+    if (before.failed) {
+        summary_fail(s, f, before.reason);
+    }
+    return true;
 }
 
 int keep_restore(struct summary *s, struct str kept, int64_t now_ms)
@@ -63,4 +72,95 @@ int keep_restore(struct summary *s, struct str kept, int64_t now_ms)
     }
     json_free(root);
     return count;
+}
+
+/* ---- when ---- */
+
+static void ask(void *self);
+
+static void end_restoring(struct keep *k)
+{
+    k->restoring = false;
+    timer_stop(k->loop, &k->timer);
+    if (k->held.len) {
+        cache_put(k->cache, KEEP_KEY, buf_str(&k->held), KEEP_L1_MS, KEEP_L2_MS);
+    }
+    buf_fini(&k->held);
+}
+
+static void answered(void *self, enum err e, struct str kept)
+{
+    struct keep *k = self;
+    uint64_t now_ms = loop_now_ms(k->loop);
+    k->asking = false;
+    if (k->stopped) {
+        return;
+    }
+    bool later = k->again;
+    k->again = false;
+    if (e == ERR_UNAVAILABLE) {
+        later = !summary_complete(k->summary) && now_ms < k->until_ms;
+    }
+    if (later) {
+        timer_start(k->loop, &k->timer, now_ms + KEEP_ASK_MS, ask, k);
+        return;
+    }
+    int n = e == OK ? keep_restore(k->summary, kept, loop_wall_ms(k->loop)) : 0;
+    end_restoring(k);
+    if (n) {
+        log_info("keep", "numbers kept from before", "fields=%d", n);
+        k->restored(k->self);
+    }
+}
+
+static void ask(void *self)
+{
+    struct keep *k = self;
+    k->asking = true;
+    cache_get(k->cache, KEEP_KEY, answered, k);
+}
+
+static void begin(struct keep *k)
+{
+    cache_set_prefix(k->cache, keep_prefix(k->summary->mode));
+    buf_fini(&k->held);
+    k->restoring = true;
+    k->until_ms = loop_now_ms(k->loop) + KEEP_PATIENCE_MS;
+    if (k->asking) {
+        k->again = true;
+    } else {
+        ask(k);
+    }
+}
+
+void keep_start(struct keep *k, struct loop *loop, struct cache *cache, struct summary *summary,
+                void (*restored)(void *self), void *self)
+{
+    *k = (struct keep){
+        .loop = loop, .cache = cache, .summary = summary, .restored = restored, .self = self};
+    begin(k);
+}
+
+void keep_put(struct keep *k, struct str summary)
+{
+    if (k->restoring) {
+        buf_clear(&k->held);
+        buf_add_str(&k->held, summary);
+    } else {
+        cache_put(k->cache, KEEP_KEY, summary, KEEP_L1_MS, KEEP_L2_MS);
+    }
+}
+
+void keep_mode_changed(struct keep *k)
+{
+    begin(k);
+}
+
+void keep_stop(struct keep *k)
+{
+    k->stopped = true;
+    if (k->loop) {
+        timer_stop(k->loop, &k->timer);
+    }
+    buf_fini(&k->held);
 }

@@ -17,6 +17,7 @@ static const struct {
     const char *help;
 } commands[] = {
     {"serve", app_serve, "serve market data (the default)"},
+    {"check", app_check, "show the settings and try providers, Redis, database and TLS"},
     {"load", tool_load, "open many clients and measure deliveries"},
     {"watch", tool_watch, "show a server's live numbers in a terminal"},
     {"upstream", tool_upstream, "stand in for the providers: simulated or recorded answers"},

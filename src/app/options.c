@@ -221,3 +221,16 @@ const struct conf_row option_rows[] = {
      AT(fixtures)},
 };
 const size_t option_count = ARRAY_LEN(option_rows);
+
+/* The tests' own, and those of the wider design that this version has no part for: a deployment
+ * that sets them is not wrong, but is told that they do nothing. */
+const char *const option_foreign[] = {
+    "COINCAST_BIN",
+    "COINCAST_SYMBOLS",
+    "COINCAST_TOKEN_SECRET",
+    "COINCAST_BINANCE_WS_URL",
+    "COINCAST_COINBASE_WS_URL",
+    "COINCAST_KRAKEN_WS_URL",
+    "DATABASE_URL",
+    NULL,
+};

@@ -41,6 +41,8 @@ struct options {
 
 extern const struct conf_row option_rows[];
 extern const size_t option_count;
+/* Variables of the family that mean nothing to the server: conf_inputs.foreign. */
+extern const char *const option_foreign[];
 
 /* What a source setting says; false when it is none of those. */
 bool source_parse(struct str text, enum source_kind *out);

@@ -30,6 +30,7 @@ struct server {
     struct db *db;
     struct redis *redis;
     struct cache *cache;
+    struct keep keep;
     struct recorder *recorder;
     struct hub *hub;
     struct summary summary;
@@ -99,7 +100,7 @@ static void on_changed(void *self)
 static void on_mode_changed(void *self)
 {
     struct server *s = self;
-    cache_set_prefix(s->cache, keep_prefix(s->summary.mode));
+    keep_mode_changed(&s->keep);
     api_main_mode_changed(s->api);
 }
 
@@ -116,19 +117,7 @@ static void do_demand(void *self)
 static void do_keep(void *self, struct str summary)
 {
     struct server *s = self;
-    cache_put(s->cache, KEEP_KEY, summary, KEEP_L1_MS, KEEP_L2_MS);
-}
-
-static void restored(void *self, enum err e, struct str kept)
-{
-    struct server *s = self;
-    if (e == OK) {
-        int n = keep_restore(&s->summary, kept, loop_wall_ms(s->loop));
-        log_info("serve", "numbers kept from before", "fields=%d", n);
-        if (n) {
-            api_main_changed(s->api);
-        }
-    }
+    keep_put(&s->keep, summary);
 }
 
 /* ---- health ---- */
@@ -352,6 +341,7 @@ static void close_all(struct server *s)
     hub_free(s->hub);
     mailbox_free(s->mail);
     tls_context_free(s->tls);
+    keep_stop(&s->keep);
     cache_free(s->cache);
     redis_free(s->redis);
     recorder_close(s->recorder);
@@ -410,7 +400,6 @@ static enum err run(struct server *s, struct buf *error)
         (e = open_hub_and_shards(s, &port, error)) != OK) {
         return e;
     }
-    cache_set_prefix(s->cache, keep_prefix(s->summary.mode));
     catch_signals(s);
     api_main_set_io(s->api, shards_io_name(s->shards));
     api_main_start(s->api);
@@ -418,7 +407,7 @@ static enum err run(struct server *s, struct buf *error)
         return e;
     }
     if (s->feed) {
-        cache_get(s->cache, KEEP_KEY, restored, s);
+        keep_start(&s->keep, s->loop, s->cache, &s->summary, on_changed, s);
         feed_start(s->feed);
     }
     say_hello(s, port);
@@ -436,6 +425,15 @@ static void seed_hashes(void)
                   (uint64_t)(uintptr_t)&t);
 }
 
+static void say_foreign(const struct conf *c)
+{
+    const char *const *names = NULL;
+    size_t count = conf_foreign(c, &names);
+    for (size_t i = 0; i < count; i++) {
+        log_info("serve", "a variable that this version makes no use of", "name=%s", names[i]);
+    }
+}
+
 static int help(void)
 {
     struct buf out = {0};
@@ -451,7 +449,8 @@ int app_serve(int argc, char **argv)
 {
     struct server s = {0};
     struct buf error = {0};
-    struct conf_inputs in = {.argc = argc, .argv = argv, .env = environ, .env_file = ".env"};
+    struct conf_inputs in = {
+        .argc = argc, .argv = argv, .env = environ, .env_file = ".env", .foreign = option_foreign};
     char **words = NULL;
     int code = 0;
     seed_hashes();
@@ -470,6 +469,7 @@ int app_serve(int argc, char **argv)
         if (log_configure(str_of(s.options.log)) != OK) {
             log_warn("serve", "the log setting was checked but not taken", "log=%s", s.options.log);
         }
+        say_foreign(s.conf);
         log_add_secret(str_of(s.options.taapi_secret));
         log_add_secret(str_of(s.options.coingecko_key));
         log_add_secret(str_of(s.options.api_token));

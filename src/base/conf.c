@@ -29,12 +29,15 @@ struct conf {
     struct given *given;
     char **words;
     size_t word_count;
+    const char **foreign; /* seen; the texts are the caller's */
+    size_t foreign_count;
     bool help;
 };
 
 /* What conf_load() carries through its steps. */
 struct loading {
     struct conf *conf;
+    const char *const *foreign;
     struct buf *error;
 };
 
@@ -131,6 +134,27 @@ static void give(struct conf *c, size_t row, struct str raw, enum conf_origin or
     g->line = line;
 }
 
+/* Whether the variable belongs to somebody else; notes its name once. */
+static bool pass_over(struct loading *l, struct str name)
+{
+    struct conf *c = l->conf;
+    for (const char *const *known = l->foreign; known && *known; known++) {
+        if (strcmp(*known, "*") == 0) {
+            return true;
+        }
+        if (str_eq(str_of(*known), name)) {
+            for (size_t i = 0; i < c->foreign_count; i++) {
+                if (c->foreign[i] == *known) {
+                    return true;
+                }
+            }
+            c->foreign[c->foreign_count++] = *known;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A variable of the environment or of .env. An empty one counts as not set: that is how a line of
  * .env.example looks before it is filled in. */
 static bool take_variable(struct loading *l, struct str name, struct str value,
@@ -143,7 +167,7 @@ static bool take_variable(struct loading *l, struct str name, struct str value,
         }
         return true;
     }
-    if (!str_starts(name, STR("COINCAST_"))) {
+    if (pass_over(l, name) || !str_starts(name, STR("COINCAST_"))) {
         return true;
     }
     buf_add_lit(l->error, "unknown setting ");
@@ -410,12 +434,17 @@ enum err conf_load(const struct conf_row *rows, size_t count, void *settings,
                    const struct conf_inputs *in, struct conf **out, struct buf *error)
 {
     struct conf *c = mem_zero(sizeof(*c));
-    struct loading l = {c, error};
+    struct loading l = {c, in->foreign, error};
+    size_t foreign_max = 0;
     enum err e = OK;
     c->rows = rows;
     c->count = count;
     c->given = mem_array(count, sizeof(*c->given));
     c->words = mem_array((size_t)in->argc + 1, sizeof(*c->words));
+    while (in->foreign && in->foreign[foreign_max]) {
+        foreign_max++;
+    }
+    c->foreign = mem_array(foreign_max + 1, sizeof(*c->foreign));
     c->help = asks_for_help(in);
     /* Who asks for help gets it, whatever else is wrong: then the defaults alone count. */
     if (!c->help) {
@@ -448,6 +477,7 @@ void conf_free(struct conf *c)
     }
     mem_free(c->given);
     mem_free(c->words);
+    mem_free(c->foreign);
     mem_free(c);
 }
 
@@ -464,6 +494,12 @@ const char *conf_origin_text(enum conf_origin o)
 {
     static const char *const texts[] = {"default", ".env", "environment", "flag"};
     return texts[o];
+}
+
+size_t conf_foreign(const struct conf *c, const char *const **names)
+{
+    *names = c->foreign;
+    return c->foreign_count;
 }
 
 size_t conf_args(const struct conf *c, char ***words)

@@ -42,16 +42,21 @@ struct conf_inputs {
     char **argv;
     char **env;           /* as `environ` */
     const char *env_file; /* path of .env; NULL: none; a missing file is fine */
+    /* Variables that somebody else reads: passed over instead of refused. NULL at the end; a name
+     * "*" stands for all, for a program whose few settings live beside the server's. NULL: none. */
+    const char *const *foreign;
 };
 
 /* Fills `settings` from all inputs. On failure `*error` says the name, the value and what would be
  * right, one line. Words that are not flags are collected as conf_args(). An unknown COINCAST_*
- * variable or flag is refused with the nearest known name. */
+ * variable or flag is refused with the nearest known name, but for `foreign`. */
 enum err conf_load(const struct conf_row *rows, size_t count, void *settings,
                    const struct conf_inputs *in, struct conf **out, struct buf *error) MUST_CHECK;
 void conf_free(struct conf *c);
 enum conf_origin conf_origin(const struct conf *c, const char *name);
 const char *conf_origin_text(enum conf_origin o);
+/* Those of `foreign` that were set and passed over (not of "*"); borrowed. */
+size_t conf_foreign(const struct conf *c, const char *const **names);
 /* Positional words; borrowed. */
 size_t conf_args(const struct conf *c, char ***words);
 /* --help was given. */

@@ -74,7 +74,11 @@ static BIO_METHOD *bio_method_new(void)
 static const char *last_reason(const char *otherwise)
 {
     unsigned long e = ERR_peek_last_error();
-    const char *text = e ? ERR_reason_error_string(e) : NULL;
+    /* The first is the cause: of a file that can't be opened, what the system says. */
+    unsigned long first = ERR_peek_error();
+    const char *text = ERR_SYSTEM_ERROR(first) ? strerror(ERR_GET_REASON(first))
+                       : e                     ? ERR_reason_error_string(e)
+                                               : NULL;
     ERR_clear_error();
     return text ? text : otherwise;
 }

@@ -1,101 +1,218 @@
-/* The second cache level: a real redis-server on loopback that comes, goes and comes back.
- * SPDX-License-Identifier: MIT */
+/* Redis as the second cache level: what is kept there, what comes back after a restart, and that
+ * the server goes on serving whatever Redis does. SPDX-License-Identifier: MIT */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { FIELDS, json } from './lib/http.mjs';
-import { backEnds, freePort, startServer, until } from './lib/server.mjs';
+import { assertSummary, FIELDS, json, mustPublish } from './lib/http.mjs';
+import { startLiveUpstream } from './lib/live-upstream.mjs';
+import { redisMissing, startRedis } from './lib/redis.mjs';
+import { freePort, sleep, startServer, until } from './lib/server.mjs';
 
-const REDIS = '/usr/bin/redis-server';
 const SUMMARY = '/api/crypto/dashboard-summary';
-const KEY = 'coincast:demo:dashboard:summary';
+const summary = async (server) => (await json(server, SUMMARY)).body;
+const complete = (server) => until(async () => {
+  const body = await summary(server);
+  return FIELDS.every((field) => body[field] !== null) && body;
+}, 'six numbers', 15_000);
+const redisHealth = async (server) => (await json(server, '/api/health')).body
+  .components.find((c) => c.name === 'redis');
+const healthIs = (server, status, ms = 10_000) => until(async () => {
+  const component = await redisHealth(server);
+  return component.status === status && component;
+}, `Redis is ${status}`, ms);
 
-async function startRedis(port) {
-  const child = spawn(REDIS, ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no',
-    '--dir', '/tmp', '--requirepass', 'e2e-secret'], { stdio: 'ignore' });
-  const gone = new Promise((done) => child.once('exit', done));
-  await until(() => ask(port, 'PING').then((a) => a.startsWith('+PONG'), () => false), 'redis answers');
-  return {
-    async kill() {
-      child.kill('SIGKILL');
-      await gone;
-    },
-    signal: (name) => child.kill(name),
-  };
+/* It answers, quickly, with numbers, and takes what is published. */
+async function serves(server) {
+  const began = Date.now();
+  assertSummary(await summary(server));
+  await mustPublish(server, { channel: 'app:redis', data: 1 });
+  const { status, body } = await json(server, '/api/health');
+  assert.equal(status, 200);
+  assert.ok(Date.now() - began < 1000, `${Date.now() - began} ms`);
+  return body;
 }
 
-/* One command, its answer as it comes over the wire. */
-function ask(port, ...words) {
-  return new Promise((done, fail) => {
-    const socket = net.connect(port, '127.0.0.1');
-    let text = '';
-    const command = (list) => `*${list.length}\r\n${list.map((w) => `$${Buffer.byteLength(w)}\r\n${w}\r\n`).join('')}`;
-    socket.setTimeout(2000, () => socket.destroy(new Error('redis is silent')));
-    socket.on('error', fail);
-    socket.on('connect', () => socket.write(command(['AUTH', 'e2e-secret']) + command(words) + command(['QUIT'])));
-    socket.on('data', (part) => (text += part));
-    socket.on('end', () => done(text.replace(/^\+OK\r\n/, '')));
+describe('Redis', { skip: redisMissing }, () => {
+  test('demo keeps its summary under its own prefix, with an end', async () => {
+    const redis = await startRedis();
+    const server = await startServer({ source: 'demo', env: { REDIS_URL: redis.url } });
+    try {
+      await complete(server);
+      const kept = await until(async () => {
+        const text = await redis.command('GET', 'coincast:demo:dashboard:summary');
+        const object = text && JSON.parse(text);
+        return object && FIELDS.every((field) => object[field] !== null) && object;
+      }, 'a whole summary in Redis');
+      assert.equal(kept.mode, 'demo');
+      const ttl = await redis.command('PTTL', 'coincast:demo:dashboard:summary');
+      assert.ok(ttl > 3_500_000 && ttl <= 3_600_000, `TTL ${ttl}`);
+      assert.equal(await redis.command('GET', 'dashboard:summary'), null, 'nothing of demo is live');
+      assert.equal((await healthIs(server, 'ok')).reason, null);
+    } finally {
+      await server.stop();
+      await redis.stop();
+    }
   });
-}
 
-const redisOf = async (server) => {
-  const { body } = await json(server, '/api/health');
-  return body.components.find((c) => /redis/i.test(c.name));
-};
+  test('live: after a restart without network the numbers are back, as old as they are', async () => {
+    const redis = await startRedis();
+    const upstream = await startLiveUpstream();
+    let first;
+    let before;
+    try {
+      first = await startServer({ source: 'live', env: { ...upstream.env, REDIS_URL: redis.url } });
+      await complete(first);
+      before = await until(async () => {
+        const text = await redis.command('GET', 'dashboard:summary');
+        const object = text && JSON.parse(text);
+        return object && FIELDS.every((field) => object[field] !== null) && object;
+      }, 'a whole summary in Redis');
+      assert.equal(before.mode, 'live');
+      assert.equal(await redis.command('GET', 'coincast:demo:dashboard:summary'), null);
+    } finally {
+      await first?.stop();
+      await upstream.stop();
+    }
+    await sleep(1100); /* real time has to pass, to be seen in the ages */
+    const dead = `http://127.0.0.1:${await freePort()}`;
+    const env = Object.fromEntries(Object.keys(upstream.env).map((name) => [name, dead]));
+    const second = await startServer({ source: 'live', env: { ...env, REDIS_URL: redis.url } });
+    try {
+      const back = await complete(second);
+      for (const field of FIELDS) {
+        assert.equal(back[field], before[field], field);
+        assert.equal(back.sources[field].as_of, before.sources[field].as_of, field);
+        assert.equal(back.sources[field].provider, before.sources[field].provider);
+        const age_s = (Date.now() - Date.parse(back.sources[field].as_of)) / 1000;
+        assert.ok(Math.abs(back.sources[field].age_s - age_s) < 2, `${field}: ${back.sources[field].age_s} ${age_s}`);
+        assert.ok(back.sources[field].age_s >= 1, field);
+      }
+      assert.equal(back.sources.rsi_14.method, 'computed');
+      assert.equal(back.mode, 'live');
+      /* and they are marked once the providers were asked in vain */
+      const marked = await until(async () => {
+        const body = await summary(second);
+        return FIELDS.every((field) => body.stale.includes(field)) && body;
+      }, 'all are stale', 15_000);
+      for (const field of FIELDS) {
+        assert.equal(marked[field], before[field]);
+        assert.match(marked.sources[field].reason, /[a-z]{3}/);
+      }
+    } finally {
+      await second.stop();
+      await redis.stop();
+    }
+  });
 
-for (const { io, skip } of await backEnds()) {
-  describe(`Redis on ${io}`, { skip: skip || (!existsSync(REDIS) && `no ${REDIS}`) }, () => {
-    test('holds the summary under the key of its mode; the server does without while it is away', async () => {
-      const port = await freePort();
-      let redis = await startRedis(port);
+  test('killed: served on, health says so, and all is well when it is back', async () => {
+    let redis = await startRedis();
+    const { port } = redis;
+    const server = await startServer({ source: 'demo', env: { REDIS_URL: redis.url } });
+    try {
+      await complete(server);
+      await healthIs(server, 'ok');
+      await redis.stop();
+      const down = await healthIs(server, 'degraded');
+      assert.match(down.reason, /Redis/);
+      assert.ok(Math.abs(Date.parse(down.since) - Date.now()) < 15_000);
+      assert.equal((await serves(server)).status, 'degraded');
+      redis = await startRedis({ port });
+      await healthIs(server, 'ok', 30_000);
+      await until(() => redis.command('GET', 'coincast:demo:dashboard:summary'), 'the summary is kept again',
+        20_000);
+      assert.equal((await serves(server)).status, 'ok');
+    } finally {
+      await server.stop();
+      await redis.stop();
+    }
+  });
+
+  test('hung: nobody waits for it, health says so, and it may wake up', async () => {
+    const redis = await startRedis();
+    const server = await startServer({ source: 'demo', env: { REDIS_URL: redis.url } });
+    try {
+      await complete(server);
+      await healthIs(server, 'ok');
+      redis.signal('SIGSTOP');
+      await serves(server);
+      const down = await healthIs(server, 'degraded', 20_000);
+      assert.ok(down.reason.length > 10, down.reason);
+      await serves(server);
+      redis.signal('SIGCONT');
+      await healthIs(server, 'ok', 40_000);
+    } finally {
+      redis.signal('SIGCONT');
+      await server.stop();
+      await redis.stop();
+    }
+  });
+
+  test('hung at the start: the server is there all the same', async () => {
+    const redis = await startRedis();
+    redis.signal('SIGSTOP');
+    const began = Date.now();
+    const server = await startServer({ source: 'demo', env: { REDIS_URL: redis.url } });
+    try {
+      assert.ok(Date.now() - began < 3000, `${Date.now() - began} ms`);
+      await complete(server);
+      await serves(server);
+    } finally {
+      await server.stop();
+      redis.signal('SIGCONT');
+      await redis.stop();
+    }
+  });
+
+  const nonsense = [
+    ['HTTP', 'HTTP/1.1 400 Bad Request\r\n\r\n'],
+    ['unasked answers', '+PONG\r\n+PONG\r\n+PONG\r\n:7\r\n$-1\r\n*0\r\n'],
+    ['a length beyond all sense', '$9999999999999\r\n'],
+    ['bytes', Buffer.from([0, 255, 13, 10, 128, 42, 45, 49])],
+  ];
+  for (const [what, answer] of nonsense) {
+    test(`answering with ${what}: it counts as down`, async () => {
+      const fake = net.createServer((s) => s.on('error', () => {}).on('data', () => s.write(answer)));
+      await new Promise((done) => fake.listen(0, '127.0.0.1', done));
       const server = await startServer({
-        io, source: 'demo', env: { REDIS_URL: `redis://:e2e-secret@127.0.0.1:${port}` },
+        source: 'demo', env: { REDIS_URL: `redis://127.0.0.1:${fake.address().port}` },
       });
       try {
-        await until(async () => {
-          const { body } = await json(server, SUMMARY);
-          return FIELDS.every((field) => body[field] !== null);
-        }, 'six numbers', 15_000);
-        const kept = await until(async () => {
-          const text = await ask(port, 'GET', KEY);
-          return text.startsWith('$') && !text.startsWith('$-1') && text;
-        }, `${KEY} in Redis`);
-        assert.equal(JSON.parse(kept.split('\r\n')[1]).mode, 'demo');
-        const ttl = await ask(port, 'PTTL', KEY);
-        assert.ok(Number(/:(-?\d+)/.exec(ttl)[1]) > 0, `a TTL: ${ttl}`);
-        const live = await ask(port, 'EXISTS', 'dashboard:summary');
-        assert.match(live, /^:0/, 'demo never writes the key of live');
-        assert.equal((await redisOf(server)).status, 'ok');
-
-        await redis.kill();
-        const down = await until(async () => {
-          const c = await redisOf(server);
-          return c.status !== 'ok' && c;
-        }, 'Redis is seen as down', 8_000);
-        assert.ok(down.reason.length > 0);
-        const began = Date.now();
-        assert.equal((await json(server, SUMMARY)).status, 200);
-        assert.ok(Date.now() - began < 500, 'nobody waits for it');
-
-        redis = await startRedis(port);
-        await until(async () => (await redisOf(server)).status === 'ok', 'Redis is back', 10_000);
-        redis.signal('SIGSTOP');
-        const hung = await until(async () => {
-          const c = await redisOf(server);
-          return c.status !== 'ok' && c;
-        }, 'a Redis that hangs is seen', 12_000);
-        assert.match(hung.reason, /second|answer/);
-        assert.equal((await json(server, SUMMARY)).status, 200);
-        redis.signal('SIGCONT');
-        await until(async () => (await redisOf(server)).status === 'ok', 'Redis goes on', 10_000);
-        assert.doesNotMatch(server.log, /e2e-secret/);
+        await complete(server);
+        const down = await healthIs(server, 'degraded');
+        assert.ok(down.reason.length > 10, down.reason);
+        await serves(server);
       } finally {
-        redis.signal('SIGCONT');
         await server.stop();
-        await redis.kill();
+        await new Promise((done) => fake.close(done));
       }
     });
+  }
+
+  test('what is not a summary in Redis is left alone', async () => {
+    const redis = await startRedis();
+    const dir = await mkdtemp(join(tmpdir(), 'coincast-e2e-'));
+    const dead = `http://127.0.0.1:${await freePort()}`;
+    const env = { REDIS_URL: redis.url };
+    for (const p of ['COINGECKO', 'ALTERNATIVE', 'TAAPI', 'BINANCE', 'COINBASE', 'KRAKEN']) {
+      env[`COINCAST_${p}_URL`] = dead;
+    }
+    try {
+      for (const kept of ['', 'null', '{"mode":"live","btc_price":-1}', '[1', '{"mode":"demo","btc_price":5,'
+        + '"sources":{"btc_price":{"provider":"binance","as_of":"2026-01-01T00:00:00.000Z"}}}']) {
+        await redis.command('SET', 'dashboard:summary', kept);
+        const server = await startServer({ source: 'live', env, dir });
+        const s = await summary(server);
+        assertSummary(s);
+        assert.equal(s.btc_price, null, kept);
+        assert.equal(s.mode, 'live');
+        await server.stop();
+      }
+    } finally {
+      await redis.stop();
+      await rm(dir, { recursive: true, force: true });
+    }
   });
-}
+});

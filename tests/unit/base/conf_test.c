@@ -43,6 +43,7 @@ static const struct conf_row rows[] = {
 static struct settings settings;
 static struct conf *conf;
 static struct buf error;
+static const char *const *foreign; /* what load() passes over */
 static char env_path[] = "/proc/self/fd/0000";
 
 static int release(void **state)
@@ -50,6 +51,7 @@ static int release(void **state)
     (void)state;
     conf_free(conf);
     conf = NULL;
+    foreign = NULL;
     buf_fini(&error);
     return 0;
 }
@@ -57,7 +59,7 @@ static int release(void **state)
 /* Loads from lists that end with NULL, and from the text of a .env file. */
 static enum err load(char **argv, char **env, const char *file)
 {
-    struct conf_inputs in = {.argv = argv, .env = env};
+    struct conf_inputs in = {.argv = argv, .env = env, .foreign = foreign};
     int fd = -1;
     while (argv && argv[in.argc]) {
         in.argc++;
@@ -69,7 +71,9 @@ static enum err load(char **argv, char **env, const char *file)
         snprintf(env_path, sizeof(env_path), "/proc/self/fd/%d", fd);
         in.env_file = env_path;
     }
-    release(NULL);
+    conf_free(conf);
+    conf = NULL;
+    buf_fini(&error);
     memset(&settings, 0x55, sizeof(settings));
     enum err e = conf_load(rows, ARRAY_LEN(rows), &settings, &in, &conf, &error);
     if (fd >= 0) {
@@ -118,6 +122,32 @@ TEST(an_empty_variable_is_not_set)
     assert_ok(load(NULL, WORDS("COINCAST_SHARDS=", "TAAPI_SECRET="), "COINCAST_IO=\n"));
     assert_int_equal(settings.shards, 2);
     assert_null(settings.secret);
+}
+
+TEST(what_others_read_is_passed_over_and_named_once)
+{
+    static const char *const others[] = {"COINCAST_BIN", "DATABASE_URL", NULL};
+    const char *const *names = NULL;
+    foreign = others;
+    assert_ok(load(NULL, WORDS("COINCAST_BIN=/bin/c", "DATABASE_URL=x", "COINCAST_BIN=again"),
+                   "COINCAST_BIN=c\n"));
+    assert_int_equal(conf_foreign(conf, &names), 2);
+    assert_string_equal(names[0], "COINCAST_BIN");
+    assert_string_equal(names[1], "DATABASE_URL");
+    assert_err(load(NULL, WORDS("COINCAST_BINS=1"), NULL), ERR_NOT_FOUND);
+    assert_err(load(WORDS("--bin", "1"), NULL, NULL), ERR_NOT_FOUND);
+}
+
+TEST(a_star_passes_over_every_variable_but_no_flag)
+{
+    static const char *const all[] = {"*", NULL};
+    const char *const *names = NULL;
+    foreign = all;
+    assert_ok(load(NULL, WORDS("COINCAST_NONSENSE=1", "COINCAST_SHARDS=7"), "COINCAST_X=1\n"));
+    assert_int_equal(settings.shards, 7);
+    assert_int_equal(conf_foreign(conf, &names), 0);
+    assert_err(load(WORDS("--nonsense=1"), NULL, NULL), ERR_NOT_FOUND);
+    assert_err(load(NULL, WORDS("COINCAST_SHARDS=many"), NULL), ERR_RANGE);
 }
 
 TEST(flags_have_all_their_forms)
@@ -376,6 +406,8 @@ int main(void)
         UNIT(flag_beats_environment_beats_file_beats_default),
         UNIT(a_wrong_value_that_is_overruled_does_not_matter),
         UNIT(an_empty_variable_is_not_set),
+        UNIT(what_others_read_is_passed_over_and_named_once),
+        UNIT(a_star_passes_over_every_variable_but_no_flag),
         UNIT(flags_have_all_their_forms),
         UNIT(help_comes_even_when_the_rest_is_wrong),
         UNIT(wrong_inputs_are_refused_with_one_sentence),
