@@ -28,8 +28,10 @@ const dataText = (message) => {
   return message.text.slice(from, to);
 };
 
-for (const { io, skip } of await backEnds()) {
-  describe(`channels on ${io}`, { skip }, () => {
+/* Two tests wait for what takes its time by contract (15 s, 25 s), so the back ends go side by side. */
+const both = await backEnds();
+describe('channels', { concurrency: both.length }, () => {
+  for (const { io, skip } of both) describe(`on ${io}`, { skip, concurrency: 1 }, () => {
     let server;
     let idleStream; /* an SSE stream that nothing is published to, for the comment lines */
     let idlePoll;
@@ -313,7 +315,7 @@ for (const { io, skip } of await backEnds()) {
       assert.ok(ms > 20_000 && ms < 27_000, `${ms} ms`);
     });
   });
-}
+});
 
 /* An EventSource that keeps its `message` events as {id, data}. */
 async function openStream(server, query) {

@@ -210,7 +210,9 @@ for (const { io, skip } of await backEnds()) {
           }
         }
         const sent = await upstream.sent('coingecko/');
-        assert.ok(sent >= 1 && sent <= 2, `${sent} requests to CoinGecko in a month of 2`);
+        /* A start can't know yet that it will be answered by a stand-in: its first request is counted
+         * for live, and moved once the answer says so. Without a memory there would be 2 a start. */
+        assert.ok(sent >= 2 && sent <= 4, `${sent} requests to CoinGecko in 3 starts of a month of 2`);
       } finally {
         await rm(dir, { recursive: true, force: true });
         await upstream.stop();
