@@ -66,12 +66,6 @@ static bool check_origins(struct str value, struct buf *why)
         INT_ROW("COINCAST_" NAME "_PER_MONTH", per_month[id], month, -1, 1000000000, NULL, \
                 "Most requests to " title " in a month; -1: no limit.")
 
-#define LATER_ROW(n, t, c, index, h)                                           \
-    {                                                                          \
-        .name = (n), .type = (t), .choices = (c),                              \
-        .help = h "; no effect before there are live feeds.", AT(later[index]) \
-    }
-
 const struct conf_row option_rows[] = {
     {.name = "COINCAST_LISTEN",
      .type = CONF_ADDR,
@@ -204,17 +198,6 @@ const struct conf_row option_rows[] = {
      .check = check_log,
      .help = "Least level that is logged, and form: info, or info,json.",
      AT(log)},
-    LATER_ROW("COINCAST_SYMBOLS", CONF_LIST, NULL, LATER_SYMBOLS,
-              "Symbols to follow on the live feeds"),
-    LATER_ROW("COINCAST_BINANCE_WS_URL", CONF_URL, "ws|wss", LATER_BINANCE, "Binance's live feed"),
-    LATER_ROW("COINCAST_COINBASE_WS_URL", CONF_URL, "ws|wss", LATER_COINBASE,
-              "Coinbase's live feed"),
-    LATER_ROW("COINCAST_KRAKEN_WS_URL", CONF_URL, "ws|wss", LATER_KRAKEN, "Kraken's live feed"),
-    {.name = "COINCAST_TOKEN_SECRET",
-     .type = CONF_TEXT,
-     .secret = true,
-     .help = "Key that signs accounts' tokens; no effect before there are accounts.",
-     AT(later[LATER_TOKENS])},
     {.name = "COINCAST_FIXTURES",
      .type = CONF_TEXT,
      .help = "Folder of recorded answers; only tests use it.",

@@ -7,8 +7,6 @@
 
 enum source_kind { SOURCE_LIVE, SOURCE_DEMO, SOURCE_AUTO, SOURCE_NONE };
 
-enum { LATER_SYMBOLS, LATER_BINANCE, LATER_COINBASE, LATER_KRAKEN, LATER_TOKENS, LATER_COUNT };
-
 struct options {
     char *listen;
     int64_t shards;
@@ -36,7 +34,6 @@ struct options {
     int64_t history_count, history_bytes, history_ms;
     char *log;
     char *fixtures;
-    char *later[LATER_COUNT]; /* of the live feeds and accounts, which this version does not have */
 };
 
 extern const struct conf_row option_rows[];

@@ -369,24 +369,10 @@ static void say_hello(const struct server *s, uint16_t port)
     }
 }
 
-/* A setting that is known but does nothing yet must not pass in silence. */
-static void say_what_has_no_effect(const struct server *s)
-{
-    static const char *const names[LATER_COUNT] = {
-        "COINCAST_SYMBOLS", "COINCAST_BINANCE_WS_URL", "COINCAST_COINBASE_WS_URL",
-        "COINCAST_KRAKEN_WS_URL", "COINCAST_TOKEN_SECRET"};
-    for (int i = 0; i < LATER_COUNT; i++) {
-        if (s->options.later[i]) {
-            log_warn("serve", "setting has no effect in this version", "name=%s", names[i]);
-        }
-    }
-}
-
 static enum err run(struct server *s, struct buf *error)
 {
     uint16_t port = 0;
     raise_open_files(s);
-    say_what_has_no_effect(s);
     (void)source_parse(str_of(s->options.source), &s->kind);
     summary_init(&s->summary, MODE_LIVE);
     enum err e = loop_new(&(struct loop_opts){.io = IO_EPOLL}, &s->loop);
