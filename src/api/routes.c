@@ -9,6 +9,12 @@ static struct metric requests_total =
 static struct metric origin_refused =
     METRIC_COUNTER("coincast_origin_refused_total", "Requests refused for their Origin or Host.");
 
+static struct metric fresh_reads = METRIC_LABELLED(
+    METRIC_KIND_COUNTER, "coincast_summary_reads_total",
+    "Reads of the summary, by whether its price was younger than five minutes.", "price=\"fresh\"");
+static struct metric old_reads = METRIC_LABELLED(
+    METRIC_KIND_COUNTER, "coincast_summary_reads_total",
+    "Reads of the summary, by whether its price was younger than five minutes.", "price=\"old\"");
 static struct metric heap_bytes =
     METRIC_GAUGE("coincast_heap_bytes", "Bytes of heap in use, of the whole process.");
 
@@ -47,8 +53,9 @@ static bool etag_matches(const struct http_request *r, const char *etag)
 static void note_old_price(struct api_shard *s, const struct answers *a)
 {
     uint64_t now = loop_now_ms(s->loop);
-    if (!s->opts.settings->sources || now < s->demanded_ms + DEMAND_EVERY_MS ||
-        shard_wall_ms(s) - a->btc_as_of_ms < STALE_FOR_READERS_MS) {
+    bool old = shard_wall_ms(s) - a->btc_as_of_ms >= STALE_FOR_READERS_MS;
+    metric_add(old ? &old_reads : &fresh_reads, 1);
+    if (!old || !s->opts.settings->sources || now < s->demanded_ms + DEMAND_EVERY_MS) {
         return;
     }
     s->demanded_ms = now;
