@@ -15,6 +15,9 @@
 
 /* ---- life ---- */
 
+/* What loop_stop() adds to the wake-up counter; ordinary wake-ups never add up to it. */
+#define STOP_COUNT (UINT64_C(1) << 32)
+
 static void woken(void *self, unsigned events)
 {
     struct loop *l = self;
@@ -22,6 +25,9 @@ static void woken(void *self, unsigned events)
     (void)events;
     if (read(l->wake_fd, &count, sizeof(count)) < 0) {
         return;
+    }
+    if (count >= STOP_COUNT) {
+        l->stop = true;
     }
     __atomic_store_n(&l->wake_pending, 0, __ATOMIC_SEQ_CST);
 }
@@ -91,10 +97,12 @@ const char *loop_io_reason(const struct loop *l)
     return l->io_reason;
 }
 
+/* One write and nothing after it: the thread that reads it may free the loop at once. */
 void loop_stop(struct loop *l)
 {
-    __atomic_store_n(&l->stop, 1, __ATOMIC_SEQ_CST);
-    loop_wake(l);
+    uint64_t count = STOP_COUNT;
+    ssize_t ignored = write(l->wake_fd, &count, sizeof(count));
+    (void)ignored;
 }
 
 void loop_wake(struct loop *l)
@@ -325,10 +333,10 @@ void loop_turn(struct loop *l, int max_wait_ms)
 
 void loop_run(struct loop *l)
 {
-    while (!__atomic_load_n(&l->stop, __ATOMIC_SEQ_CST)) {
+    while (!l->stop) {
         loop_turn(l, -1);
     }
-    __atomic_store_n(&l->stop, 0, __ATOMIC_SEQ_CST);
+    l->stop = false;
 }
 
 /* ---- watches ---- */

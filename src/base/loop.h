@@ -42,7 +42,8 @@ void loop_run(struct loop *l);
 /* One turn that waits at most `max_wait_ms` (-1: as long as the timers allow). With a virtual clock
  * it never waits: the caller advances the clock. */
 void loop_turn(struct loop *l, int max_wait_ms);
-/* Ends loop_run() after the turn. Any thread. */
+/* Ends loop_run() after this turn or the next. Any thread, also from a signal handler; the loop may
+ * be freed by its thread as soon as it ran out. */
 void loop_stop(struct loop *l);
 /* Makes a waiting loop take a turn. Any thread, also from a signal handler. */
 void loop_wake(struct loop *l);

@@ -47,7 +47,7 @@ struct loop {
     int wake_fd;
     struct watch wake_watch;
     int wake_pending; /* atomic */
-    int stop;         /* atomic */
+    bool stop;        /* a stop was read from wake_fd */
     bool more;        /* a flush hook has more to send */
     struct timer **heap;
     size_t timers, heap_cap;
