@@ -3,12 +3,13 @@
 
 #include "base/alloc.h"
 
-struct chan *chan_new(struct str name, enum channel_class class, uint32_t index)
+struct chan *chan_new(struct str name, enum channel_class class, uint32_t index, uint64_t seq)
 {
     struct chan *c = mem_zero(sizeof(*c));
     c->name = str_make(mem_copy_text(name.ptr, name.len), name.len);
     c->class = class;
     c->index = index;
+    c->last_seq = c->trimmed_seq = seq;
     return c;
 }
 
@@ -27,23 +28,28 @@ static void drop_oldest(struct chan *c)
     frame_unref(f);
 }
 
-void chan_reset(struct chan *c)
+void chan_lose(struct chan *c, uint64_t seq)
 {
     while (c->kept) {
         drop_oldest(c);
     }
+    c->trimmed_seq = seq;
+}
+
+void chan_reset(struct chan *c, uint64_t seq)
+{
+    chan_lose(c, seq);
     for (size_t i = 0; i < c->last_count; i++) {
         frame_unref(c->last[i]);
     }
     c->last_count = 0;
-    c->trimmed_seq = 0;
-    c->last_seq = 0;
+    c->last_seq = seq;
 }
 
 void chan_free(struct chan *c)
 {
     if (c) {
-        chan_reset(c);
+        chan_reset(c, 0);
         mem_free(c->last);
         mem_free(c->ring);
         mem_free(c->groups);
@@ -133,7 +139,7 @@ void frame_list_fini(struct frame_list *l)
     *l = (struct frame_list){0};
 }
 
-void chan_after(const struct chan *c, uint64_t seq, struct frame_list *out)
+void chan_after(const struct chan *c, uint64_t seq, size_t max_bytes, struct frame_list *out)
 {
     for (size_t i = 0; i < c->last_count; i++) {
         if (c->last[i]->seq > seq) {
@@ -151,7 +157,10 @@ void chan_after(const struct chan *c, uint64_t seq, struct frame_list *out)
             low = mid + 1;
         }
     }
-    for (size_t i = low; i < c->kept; i++) {
-        frame_list_add(out, c->ring[(c->head + i) % c->cap]);
+    size_t bytes = 0;
+    for (size_t i = low; i < c->kept && bytes < max_bytes; i++) {
+        struct frame *f = c->ring[(c->head + i) % c->cap];
+        frame_list_add(out, f);
+        bytes += f->len;
     }
 }

@@ -27,16 +27,20 @@ struct chan {
     size_t group_count, group_cap;
 };
 
-struct chan *chan_new(struct str name, enum channel_class class, uint32_t index);
+/* `seq`: what was before is not known here. */
+struct chan *chan_new(struct str name, enum channel_class class, uint32_t index, uint64_t seq);
 void chan_free(struct chan *c);
 /* A message arrived: newest of its key, or into the history. */
 void chan_apply(struct chan *c, struct frame *f);
 /* Drops what is over the history's bounds at that time. */
 void chan_trim(struct chan *c, uint64_t now_ms);
-/* Forgets everything (a new epoch). */
-void chan_reset(struct chan *c);
+/* Forgets everything (a new epoch); nothing up to `seq` can be had any more. */
+void chan_reset(struct chan *c, uint64_t seq);
+/* Forgets the history: messages up to `seq` never came. */
+void chan_lose(struct chan *c, uint64_t seq);
 /* All that is kept with a seq above `seq`, oldest first, appended to a growing array of borrowed
- * frames. State channels give the newest of each key. */
+ * frames. State channels give the newest of each key; of an event channel's history only as many
+ * as begin within the first `max_bytes`. */
 struct frame_list {
     struct frame **frames;
     size_t count, cap;
@@ -44,6 +48,6 @@ struct frame_list {
 void frame_list_add(struct frame_list *l, struct frame *f);
 void frame_list_sort(struct frame_list *l);
 void frame_list_fini(struct frame_list *l);
-void chan_after(const struct chan *c, uint64_t seq, struct frame_list *out);
+void chan_after(const struct chan *c, uint64_t seq, size_t max_bytes, struct frame_list *out);
 
 #endif

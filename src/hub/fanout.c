@@ -55,7 +55,7 @@ static struct chan *chan_named(struct fanout *f, struct str name, enum channel_c
 {
     struct chan *c = map_get(&f->names, name);
     if (!c) {
-        c = chan_new(name, class, f->chan_count);
+        c = chan_new(name, class, f->chan_count, f->floor);
         if (map_put(&f->names, name, c) != OK) {
             chan_free(c);
             return NULL;
@@ -65,8 +65,7 @@ static struct chan *chan_named(struct fanout *f, struct str name, enum channel_c
     return c;
 }
 
-/* A channel that only a client's wish made goes with the last one who wanted it. */
-static void chan_release(struct fanout *f, struct chan *c)
+void chan_release(struct fanout *f, struct chan *c)
 {
     if (!c->info && c->group_count == 0) {
         map_remove(&f->names, c->name);
@@ -100,7 +99,13 @@ void fanout_apply(struct fanout *f, struct frame *frame)
     struct chan *c = chan_of(f, frame->channel);
     f->seq = frame->seq;
     if (!c) {
-        return; /* clients filled the table with names: bounded, and they are told so */
+        f->floor = frame->seq; /* clients filled the table with names; nobody wants this one */
+        return;
+    }
+    /* Before the channel counts the message, or those who stall here would count as having it.
+     * Downwards: a group that ends meanwhile is replaced by one that was looked at. */
+    for (size_t i = c->group_count; i > 0; i--) {
+        group_make_room(c->groups[i - 1].group);
     }
     chan_apply(c, frame);
     for (size_t i = 0; i < c->group_count; i++) {
@@ -114,12 +119,33 @@ void fanout_set_epoch(struct fanout *f, struct str epoch, uint64_t seq)
     struct str name;
     void *value = NULL;
     size_t len = min_size(epoch.len, sizeof(f->epoch) - 1);
+    if (f->epoch[0] && seq > f->seq) {
+        fanout_lost(f, seq); /* the rest of the old epoch */
+    }
     memcpy(f->epoch, epoch.ptr, len);
     f->epoch[len] = '\0';
-    f->seq = seq;
+    f->seq = f->floor = seq;
     while (map_next(&f->names, &at, &name, &value)) {
-        chan_reset(value);
+        chan_reset(value, seq);
     }
+    at = 0;
+    while (map_next(&f->groups, &at, &name, &value)) {
+        struct group *g = value;
+        group_drop_held(g);
+        if (g->form == FORM_POLL) {
+            answer_polls(g, true);
+        }
+    }
+}
+
+/* Live members find out like stalled ones: by being served from the channels. */
+static void stall_all(struct fanout *f, struct group *g)
+{
+    group_pin(g);
+    for (uint32_t i = g->live_count; i > 0; i--) {
+        fanout_stall(f, g->live[i - 1].member);
+    }
+    group_unpin(g);
 }
 
 void fanout_lost(struct fanout *f, uint64_t seq)
@@ -127,20 +153,27 @@ void fanout_lost(struct fanout *f, uint64_t seq)
     size_t at = 0;
     struct str name;
     void *value = NULL;
-    f->seq = seq;
+    f->seq = f->floor = seq;
     while (map_next(&f->names, &at, &name, &value)) {
         struct chan *c = value;
         if (c->class == CHANNEL_EVENT) {
-            c->trimmed_seq = seq;
+            chan_lose(c, seq);
         }
     }
-    /* Live members find out like stalled ones: by being served from the channels. */
     at = 0;
     while (map_next(&f->groups, &at, &name, &value)) {
         struct group *g = value;
-        for (uint32_t i = g->live_count; i > 0; i--) {
-            fanout_stall(f, g->live[i - 1].member);
+        if (g->form == FORM_POLL) {
+            answer_polls(g, true);
+        } else {
+            stall_all(f, g);
         }
+    }
+    /* Last, for it says what those who were live had. */
+    at = 0;
+    while (map_next(&f->names, &at, &name, &value)) {
+        struct chan *c = value;
+        c->last_seq = c->class == CHANNEL_EVENT ? seq : c->last_seq;
     }
 }
 
@@ -159,22 +192,46 @@ static struct group_want *wants_of(const struct member *m, size_t more, size_t *
     return wants;
 }
 
-/* Gives a live member what its old group's log still has for it. */
-static void settle(struct fanout *f, struct member *m)
+static bool names(const struct fanout_sub *subs, size_t count, const struct chan *c)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (str_eq(subs[i].channel, c->name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Gives a live member what its group still has for it: the rest of the log, and what is held back
+ * of the channels not named in `subs`. False: it left over that. */
+static bool settle(struct fanout *f, struct member *m, const struct fanout_sub *subs, size_t count)
 {
     struct group *g = m->group;
     if (m->state != MEMBER_LIVE || g->form == FORM_POLL) {
-        return;
+        return true;
     }
     struct place *p = &g->live[m->slot];
+    struct buf due = {0};
     if (p->pos < group_end(g)) {
-        struct buf copy = {0};
-        buf_add(&copy, g->bytes.ptr + (p->pos - g->base), group_end(g) - p->pos);
-        f->stats.deliveries += 1;
-        p->pos = group_end(g);
-        f->opts.ops->write(m, buf_str(&copy));
-        buf_fini(&copy);
+        buf_add(&due, g->bytes.ptr + (p->pos - g->base), group_end(g) - p->pos);
     }
+    for (size_t i = 0; i < g->sub_count; i++) {
+        const struct gsub *s = &g->subs[i];
+        for (size_t k = 0; k < s->held_count && !names(subs, count, s->chan); k++) {
+            frame_append(s->held[k], g->form, (struct str){0}, f->deflater, &due);
+        }
+    }
+    if (due.len) {
+        p->pos = group_end(g);
+        f->stats.deliveries++;
+        f->stats.bytes += due.len;
+        f->opts.ops->write(m, buf_str(&due));
+    }
+    buf_fini(&due);
+    if (m->state == MEMBER_LIVE && f->opts.ops->pending(m) > 0) {
+        fanout_stall(f, m);
+    }
+    return m->state != MEMBER_NONE;
 }
 
 static struct lag_sub lag_of(const struct member *m, const struct chan *c)
@@ -200,19 +257,7 @@ static void leave_group(struct fanout *f, struct member *m)
     }
     m->group = NULL;
     m->state = MEMBER_NONE;
-    if (g->live_count || g->stalled) {
-        return;
-    }
-    size_t count = g->sub_count;
-    struct chan **chans = mem_array(count, sizeof(struct chan *));
-    for (size_t i = 0; i < count; i++) {
-        chans[i] = g->subs[i].chan;
-    }
     group_release(g);
-    for (size_t i = 0; i < count; i++) {
-        chan_release(f, chans[i]);
-    }
-    mem_free(chans);
 }
 
 /* Moves a member to the group of `wants`, live as live and stalled as stalled. */
@@ -220,15 +265,12 @@ static void move(struct fanout *f, struct member *m, enum frame_form form, struc
                  size_t count)
 {
     struct lag *lag = NULL;
-    if (m->group) {
-        settle(f, m);
-    }
     /* The new group first: it holds the channels while the old one may go. */
     struct group *g = group_intern(f, form, wants, count);
     if (g == m->group) {
         return;
     }
-    g->stalled++; /* a pin, so that nothing frees it meanwhile */
+    group_pin(g);
     if (m->state == MEMBER_STALLED) {
         lag = lag_new(g);
         for (uint32_t i = 0; i < g->sub_count; i++) {
@@ -245,8 +287,8 @@ static void move(struct fanout *f, struct member *m, enum frame_form form, struc
         f->stats.stalled++;
         return; /* the pin becomes its place */
     }
-    g->stalled--;
     group_add(g, m);
+    group_unpin(g);
 }
 
 enum err fanout_subscribe(struct fanout *f, struct member *m, enum frame_form form,
@@ -259,6 +301,9 @@ enum err fanout_join(struct fanout *f, struct member *m, enum frame_form form,
                      const struct fanout_sub *subs, size_t more)
 {
     size_t count = 0;
+    if (!settle(f, m, subs, more)) {
+        return ERR_CLOSED;
+    }
     struct group_want *wants = wants_of(m, more, &count);
     enum err e = OK;
     for (size_t i = 0; i < more && e == OK; i++) {
@@ -268,10 +313,14 @@ enum err fanout_join(struct fanout *f, struct member *m, enum frame_form form,
             at++;
         }
         if (!c || at >= f->opts.max_subs) {
+            if (c) {
+                chan_release(f, c);
+            }
             e = ERR_LIMIT;
             break;
         }
-        wants[at] = (struct group_want){.chan = c, .interval_ms = subs[i].interval_ms};
+        wants[at] = (struct group_want){.chan = c,
+                                        .interval_ms = form == FORM_POLL ? 0 : subs[i].interval_ms};
         count = max_size(count, at + 1);
     }
     if (e == OK) {
@@ -292,6 +341,9 @@ enum err fanout_unsubscribe(struct fanout *f, struct member *m, struct str chann
     if (!fanout_subscribed(f, m, channel)) {
         return ERR_NOT_FOUND;
     }
+    if (!settle(f, m, &(struct fanout_sub){.channel = channel}, 1)) {
+        return OK;
+    }
     struct group_want *wants = wants_of(m, 0, &count);
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
@@ -302,7 +354,6 @@ enum err fanout_unsubscribe(struct fanout *f, struct member *m, struct str chann
     if (kept) {
         move(f, m, m->group->form, wants, kept);
     } else {
-        settle(f, m);
         fanout_leave(f, m);
     }
     mem_free(wants);
@@ -358,17 +409,20 @@ size_t fanout_collect(struct fanout *f, const struct fanout_sub *subs, size_t co
     for (size_t i = 0; i < count; i++) {
         struct chan *c = map_get(&f->names, subs[i].channel);
         if (!c || !c->info) {
+            if (known && seq < f->floor) {
+                *resume = (struct fanout_resume){.reset = true};
+            }
             continue;
         }
         chan_trim(c, loop_now_ms(f->loop));
         if (c->class == CHANNEL_STATE) {
-            chan_after(c, state_too || !known ? 0 : seq, &list);
+            chan_after(c, state_too || !known ? 0 : seq, SIZE_MAX, &list);
         } else if (known && c->trimmed_seq > seq) {
             resume->recovered = false;
             resume->reset = true;
-            chan_after(c, c->trimmed_seq, &list);
+            chan_after(c, c->trimmed_seq, SIZE_MAX, &list);
         } else if (since) {
-            chan_after(c, known ? seq : 0, &list);
+            chan_after(c, known ? seq : 0, SIZE_MAX, &list);
         }
     }
     frame_list_sort(&list);

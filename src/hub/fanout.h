@@ -20,7 +20,8 @@
  *  3. A live plain member has no bytes waiting in its conn when the flush reaches it: whoever has
  *     gets fanout_stall() first. So bytes never overtake each other.
  *  4. A stalled member's `seq` never exceeds the fanout's, and no message above it was given to it.
- *  5. Frames are referenced by channels (last, history) and held slots only; logs hold copies.
+ *  5. A message that a rate limit holds back is newer than all that was appended of its channel.
+ *  6. Frames are referenced by channels (last, history) and held slots only; logs hold copies.
  *
  * Everything belongs to the shard's thread. SPDX-License-Identifier: MIT */
 #ifndef HUB_FANOUT_H
@@ -48,8 +49,10 @@ struct member {
     uint8_t state;
 };
 
+/* Inside these the member that is named may leave; nothing else of the fan-out may be called. */
 struct fanout_ops {
-    /* Takes framed bytes in order, tries the socket at once; what it does not take waits. */
+    /* Takes framed bytes in order, tries the socket at once; what it does not take waits, and
+     * fanout_drained() follows when that is gone. */
     void (*write)(struct member *m, struct str bytes);
     /* Bytes that wait for this member. */
     size_t (*pending)(struct member *m);
@@ -78,9 +81,11 @@ void fanout_free(struct fanout *f);
 
 /* A message; keeps its own reference. */
 void fanout_apply(struct fanout *f, struct frame *frame);
-/* A new epoch: last values and histories are forgotten. */
+/* A new epoch: last values and histories are forgotten. Messages below `seq` that never came count
+ * as lost. Waiting polls are answered with a reset. */
 void fanout_set_epoch(struct fanout *f, struct str epoch, uint64_t seq);
-/* Messages up to `seq` were lost on the way here: everyone learns of the gap. */
+/* Messages up to `seq` were lost on the way here: everyone learns of the gap, waiting polls by a
+ * reset. */
 void fanout_lost(struct fanout *f, uint64_t seq);
 
 /* ---- members ---- */
@@ -90,8 +95,10 @@ struct fanout_sub {
     uint32_t interval_ms; /* least time between two messages of a state channel; 0: none */
 };
 
-/* Adds or replaces one subscription of a member (in `form`, the same for all of its). ERR_LIMIT:
- * too many subscriptions. */
+/* Adds or replaces one subscription of a member (in `form`, the same for all of its). It is given
+ * first what was due to it, also what a rate limit held back of its other channels; the caller
+ * gives the state of the new one. Polls have no rate limits: one answer takes all there is.
+ * ERR_LIMIT: too many subscriptions. ERR_CLOSED: it left meanwhile. */
 enum err fanout_subscribe(struct fanout *f, struct member *m, enum frame_form form,
                           const struct fanout_sub *sub) MUST_CHECK;
 /* The same for a whole set at once (its first). */

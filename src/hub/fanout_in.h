@@ -40,7 +40,8 @@ struct group {
     uint32_t stalled;
     /* the log */
     struct buf bytes;
-    uint64_t base; /* absolute position of bytes.ptr[0] */
+    uint64_t base;    /* absolute position of bytes.ptr[0] */
+    uint64_t top_seq; /* highest of all that was ever appended */
     struct log_entry *entries;
     size_t entry_count, entry_cap;
     /* the flush under way: members below `next` were given all up to `pass_end` */
@@ -73,6 +74,7 @@ struct fanout {
     struct deflater *deflater;
     char epoch[20];
     uint64_t seq;
+    uint64_t floor; /* nothing up to here can be had of a channel that is new on this shard */
     struct fanout_stats stats;
     struct stream_out *out; /* one slice */
     struct buf scratch;
@@ -91,12 +93,24 @@ struct group *group_intern(struct fanout *f, enum frame_form form, struct group_
 void group_add(struct group *g, struct member *m);
 /* Takes a live member out of the array; an unfinished pass stays right. */
 void group_remove_live(struct group *g, struct member *m);
-/* Frees the group when nobody is in it. */
+/* Keeps the group while members may leave under the caller's hands. */
+void group_pin(struct group *g);
+void group_unpin(struct group *g);
+/* Frees the group when nobody is in it, and the channels that only it wanted. */
 void group_release(struct group *g);
+/* Forgets what rate limits hold back. */
+void group_drop_held(struct group *g);
+/* Before a message: a log that is full is emptied, whoever is behind stalls. May free the group. */
+void group_make_room(struct group *g);
 /* A message for subscription `sub` of the group. */
 void group_publish(struct group *g, uint32_t sub, struct frame *frame);
 uint64_t group_end(const struct group *g);
 void group_empty_log(struct group *g);
+
+/* ---- fanout.c ---- */
+
+/* A channel that only clients' wishes made goes with the last one who wanted it. */
+void chan_release(struct fanout *f, struct chan *c);
 
 /* ---- flush.c ---- */
 
@@ -104,5 +118,7 @@ bool fanout_flush(void *self);
 struct lag *lag_new(const struct group *g);
 /* A live member that stood at `pos` becomes stalled. */
 void stall_at(struct group *g, struct member *m, uint64_t pos);
+/* Answers the polls of the group and frees it. */
+void answer_polls(struct group *g, bool reset);
 
 #endif

@@ -146,24 +146,53 @@ static void write_gap(struct fanout *f, struct member *m, const struct gsub *s, 
     f->stats.gaps++;
 }
 
-/* Notices for what can't be given, and the list of what can. */
+/* The newest of each key that it lacks. What is held back for its group will come to it as to all
+ * others. */
+static void find_state(struct fanout *f, struct member *m, uint32_t sub, struct frame_list *missed)
+{
+    const struct gsub *s = &m->group->subs[sub];
+    struct lag_sub *lag = &m->lag->subs[sub];
+    uint64_t held_from = UINT64_MAX;
+    for (size_t k = 0; k < s->held_count; k++) {
+        held_from = min_u64(held_from, s->held[k]->seq);
+    }
+    size_t before = missed->count;
+    chan_after(s->chan, lag->seq, SIZE_MAX, missed);
+    size_t kept = before;
+    for (size_t i = before; i < missed->count; i++) {
+        if (missed->frames[i]->seq < held_from) {
+            missed->frames[kept++] = missed->frames[i];
+        }
+    }
+    missed->count = kept;
+    uint64_t given = kept - before;
+    uint64_t all = s->chan->count - lag->count;
+    if (all > given && s->interval_ms == 0) {
+        write_conflated(f, m, s, all - given);
+        lag->count += all - given;
+    }
+}
+
+static void find_events(struct fanout *f, struct member *m, uint32_t sub, struct frame_list *missed)
+{
+    const struct gsub *s = &m->group->subs[sub];
+    struct lag_sub *lag = &m->lag->subs[sub];
+    if (s->chan->trimmed_seq > lag->seq) {
+        write_gap(f, m, s, lag->seq);
+        lag->seq = s->chan->trimmed_seq;
+    }
+    chan_after(s->chan, lag->seq, f->opts.drain_bytes, missed);
+}
+
+/* Notices for what can't be given, and the list of what can, enough for one helping. */
 static void find_missed(struct fanout *f, struct member *m, struct frame_list *missed)
 {
     for (uint32_t i = 0; i < m->group->sub_count; i++) {
-        const struct gsub *s = &m->group->subs[i];
-        struct lag_sub *lag = &m->lag->subs[i];
-        size_t before = missed->count;
-        chan_after(s->chan, lag->seq, missed);
-        uint64_t given = missed->count - before;
-        uint64_t all = s->chan->count - lag->count;
-        uint64_t lost = all > given ? all - given : 0;
-        if (s->chan->class == CHANNEL_EVENT && s->chan->trimmed_seq > lag->seq) {
-            write_gap(f, m, s, lag->seq);
-            lag->seq = s->chan->trimmed_seq;
-        } else if (s->chan->class == CHANNEL_STATE && lost && s->interval_ms == 0) {
-            write_conflated(f, m, s, lost);
+        if (m->group->subs[i].chan->class == CHANNEL_STATE) {
+            find_state(f, m, i, missed);
+        } else {
+            find_events(f, m, i, missed);
         }
-        lag->count += lost;
     }
     frame_list_sort(missed);
 }
@@ -228,20 +257,41 @@ static uint64_t messages_behind(const struct group *g, uint64_t pos)
     return n;
 }
 
-/* A member whose bytes need work on the way (TLS): one at a time. */
+/* Where a helping from `pos` on ends: behind the message that makes it large enough. */
+static uint64_t helping_end(const struct group *g, uint64_t pos)
+{
+    size_t low = 0;
+    size_t high = g->entry_count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (g->entries[mid].end - g->base >= pos - g->base + g->fanout->opts.drain_bytes) {
+            high = mid;
+        } else {
+            low = mid + 1;
+        }
+    }
+    return low < g->entry_count ? g->entries[low].end : group_end(g);
+}
+
+/* A member whose bytes need work on the way (TLS): one at a time, and in helpings, for what its
+ * socket does not take is kept for it. */
 static void send_through_owner(struct group *g)
 {
     struct fanout *f = g->fanout;
-    struct place *p = &g->live[g->next++];
-    struct member *m = p->member;
-    uint64_t pos = p->pos;
-    p->pos = group_end(g);
+    struct member *m = g->live[g->next++].member;
+    uint64_t pos = g->live[m->slot].pos;
     f->stats.deliveries += messages_behind(g, pos);
-    f->stats.bytes += p->pos - pos;
-    f->stats.sends++;
-    f->opts.ops->write(m, str_make(g->bytes.ptr + (pos - g->base), p->pos - pos));
-    if (m->state == MEMBER_LIVE && f->opts.ops->pending(m) > 0) {
-        fanout_stall(f, m);
+    while (m->state == MEMBER_LIVE && pos < group_end(g)) {
+        uint64_t end = helping_end(g, pos);
+        g->live[m->slot].pos = end;
+        f->stats.bytes += end - pos;
+        f->stats.sends++;
+        f->opts.ops->write(m, str_make(g->bytes.ptr + (pos - g->base), end - pos));
+        pos = end;
+        if (m->state == MEMBER_LIVE && f->opts.ops->pending(m) > 0) {
+            fanout_stall(f, m);
+            return;
+        }
     }
 }
 
@@ -253,6 +303,7 @@ struct failure {
 static void handle_failures(struct group *g, const struct failure *failures, size_t count)
 {
     struct fanout *f = g->fanout;
+    group_pin(g);
     for (size_t i = 0; i < count; i++) {
         struct member *m = failures[i].member;
         if (m->state != MEMBER_LIVE || m->group != g) {
@@ -265,6 +316,7 @@ static void handle_failures(struct group *g, const struct failure *failures, siz
             stall_at(g, m, g->live[m->slot].pos);
         }
     }
+    group_unpin(g);
 }
 
 /* Sends to at most `budget` members, from `next` on. */
@@ -312,14 +364,14 @@ static size_t send_slice(struct group *g, size_t budget)
     return n;
 }
 
-static void answer_polls(struct group *g)
+void answer_polls(struct group *g, bool reset)
 {
     struct fanout *f = g->fanout;
     uint32_t count = g->live_count;
     struct member **members = mem_array(count, sizeof(struct member *));
     struct buf body = {0};
-    buf_printf(&body, "{\"cursor\":\"%s-%llu\",\"reset\":false,\"messages\":[", f->epoch,
-               (unsigned long long)f->seq);
+    buf_printf(&body, "{\"cursor\":\"%s-%llu\",\"reset\":%s,\"messages\":[", f->epoch,
+               (unsigned long long)f->seq, reset ? "true" : "false");
     buf_add_str(&body, buf_str(&g->bytes));
     buf_add_lit(&body, "]}");
     f->stats.deliveries += (uint64_t)count * g->entry_count;
@@ -336,12 +388,14 @@ static void answer_polls(struct group *g)
     mem_free(members);
 }
 
-/* Everyone was reached: again for what came meanwhile, or done. */
+/* Everyone was reached: again for what came meanwhile, after the other groups; or done. */
 static void finish_pass(struct group *g)
 {
     if (g->live_count && g->pass_end < group_end(g)) {
         g->next = 0;
         g->pass_end = group_end(g);
+        list_remove(&g->dirty);
+        list_push(&g->fanout->dirty, &g->dirty);
     } else {
         group_empty_log(g);
     }
@@ -354,8 +408,7 @@ bool fanout_flush(void *self)
     while (budget > 0 && !list_empty(&f->dirty)) {
         struct group *g = containerof(f->dirty.next, struct group, dirty);
         if (g->form == FORM_POLL) {
-            list_remove(&g->dirty);
-            answer_polls(g);
+            answer_polls(g, false);
             continue;
         }
         if (g->next >= g->live_count) {

@@ -87,6 +87,23 @@ static void append_deflated(struct frame *f, struct deflater *deflater, struct b
     }
 }
 
+/* One "data:" line a line of the text: JSON may hold line ends between its tokens, and a bare one
+ * would end the field. */
+static void append_lines(struct str data, struct buf *out)
+{
+    size_t from = 0;
+    buf_add_lit(out, "\ndata: ");
+    for (size_t i = 0; i < data.len; i++) {
+        if (data.ptr[i] == '\n' || data.ptr[i] == '\r') {
+            buf_add(out, data.ptr + from, i - from);
+            buf_add_lit(out, "\ndata: ");
+            i += data.ptr[i] == '\r' && i + 1 < data.len && data.ptr[i + 1] == '\n';
+            from = i + 1;
+        }
+    }
+    buf_add(out, data.ptr + from, data.len - from);
+}
+
 /* The event as text is built behind room for the chunk's size line, which has a fixed width. */
 static void append_sse(struct str type, struct str epoch, uint64_t seq, struct str data,
                        struct buf *out)
@@ -101,8 +118,7 @@ static void append_sse(struct str type, struct str epoch, uint64_t seq, struct s
         buf_add_char(out, '-');
         buf_add_u64(out, seq);
     }
-    buf_add_lit(out, "\ndata: ");
-    buf_add_str(out, data);
+    append_lines(data, out);
     buf_add_lit(out, "\n\n\r\n");
     if (out->failed) {
         out->len = start;

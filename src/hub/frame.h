@@ -58,8 +58,8 @@ struct frame *frame_new(const struct channel_info *channel, uint32_t key, uint64
 struct frame *frame_ref(struct frame *f);
 void frame_unref(struct frame *f);
 struct str frame_payload(const struct frame *f);
-/* Appends the message in a wire format. `epoch` is needed for SSE's id; `deflater` for
- * FORM_WS_DEFLATE (NULL: stays plain). */
+/* Appends the message in a wire format. `epoch` is needed for SSE's id (empty: the event goes
+ * without one); `deflater` for FORM_WS_DEFLATE (NULL: stays plain). */
 void frame_append(struct frame *f, enum frame_form form, struct str epoch,
                   struct deflater *deflater, struct buf *out);
 /* Appends a text that is no published message (notices, replies) in that format; `type` is its SSE

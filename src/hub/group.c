@@ -82,6 +82,25 @@ static void drop_held(struct gsub *s)
     s->held_count = 0;
 }
 
+void group_drop_held(struct group *g)
+{
+    for (size_t i = 0; i < g->sub_count; i++) {
+        drop_held(&g->subs[i]);
+    }
+}
+
+/* A pin counts as one more member that is not live. */
+void group_pin(struct group *g)
+{
+    g->stalled++;
+}
+
+void group_unpin(struct group *g)
+{
+    g->stalled--;
+    group_release(g);
+}
+
 void group_release(struct group *g)
 {
     struct fanout *f = g->fanout;
@@ -90,9 +109,10 @@ void group_release(struct group *g)
     }
     timer_stop(f->loop, &g->timer);
     list_remove(&g->dirty);
+    group_drop_held(g);
     for (size_t i = 0; i < g->sub_count; i++) {
         unlink_sub(&g->subs[i]);
-        drop_held(&g->subs[i]);
+        chan_release(f, g->subs[i].chan);
     }
     map_remove(&f->groups, g->key);
     mem_free((char *)(uintptr_t)g->key.ptr);
@@ -170,6 +190,7 @@ void group_empty_log(struct group *g)
     list_remove(&g->dirty);
 }
 
+/* All that are left in the array then stand at the end. */
 static void stall_all_behind(struct group *g)
 {
     for (uint32_t i = g->live_count; i > 0; i--) {
@@ -178,22 +199,29 @@ static void stall_all_behind(struct group *g)
             stall_at(g, p.member, p.pos);
         }
     }
+    group_empty_log(g);
+}
+
+void group_make_room(struct group *g)
+{
+    if (g->bytes.len > LOG_MAX && g->form != FORM_POLL) {
+        group_pin(g);
+        stall_all_behind(g);
+        group_unpin(g);
+    }
 }
 
 static void append(struct group *g, uint32_t sub, struct frame *frame)
 {
     struct fanout *f = g->fanout;
+    bool late = frame->seq < g->top_seq; /* was held back while others went out */
+    g->top_seq = max_u64(g->top_seq, frame->seq);
     if (g->live_count == 0) {
         return; /* the stalled ones take it from the channel when they drain */
     }
-    if (g->bytes.len > LOG_MAX && g->form != FORM_POLL) {
-        stall_all_behind(g);
-        if (g->live_count == 0) {
-            return;
-        }
-    }
     size_t before = g->bytes.len;
-    frame_append(frame, g->form, str_of(f->epoch), f->deflater, &g->bytes);
+    /* A late one has no id: it would lead a client that comes back to what it has already. */
+    frame_append(frame, g->form, late ? (struct str){0} : str_of(f->epoch), f->deflater, &g->bytes);
     f->stats.log_bytes += g->bytes.len - before;
     if (g->entry_count == g->entry_cap) {
         g->entry_cap = g->entry_cap ? g->entry_cap * 2 : 4;
@@ -226,11 +254,20 @@ static void hold(struct gsub *s, struct frame *frame)
     s->held[s->held_count++] = frame_ref(frame);
 }
 
+static int newest_first(const void *a, const void *b)
+{
+    uint64_t sa = (*(struct frame *const *)a)->seq;
+    uint64_t sb = (*(struct frame *const *)b)->seq;
+    return sa > sb ? -1 : sa < sb;
+}
+
 static void release_due(void *self)
 {
     struct group *g = self;
     uint64_t now = loop_now_ms(g->fanout->loop);
     uint64_t next = UINT64_MAX;
+    group_pin(g);
+    group_make_room(g);
     for (uint32_t i = 0; i < g->sub_count; i++) {
         struct gsub *s = &g->subs[i];
         if (s->held_count == 0) {
@@ -240,8 +277,9 @@ static void release_due(void *self)
             next = min_u64(next, s->next_due_ms);
             continue;
         }
-        for (size_t k = 0; k < s->held_count; k++) {
-            append(g, i, s->held[k]);
+        qsort(s->held, s->held_count, sizeof(*s->held), newest_first);
+        for (size_t k = s->held_count; k > 0; k--) {
+            append(g, i, s->held[k - 1]);
         }
         drop_held(s);
         s->next_due_ms = now + s->interval_ms;
@@ -249,17 +287,15 @@ static void release_due(void *self)
     if (next != UINT64_MAX) {
         timer_start(g->fanout->loop, &g->timer, next, release_due, g);
     }
+    group_unpin(g);
 }
 
 void group_publish(struct group *g, uint32_t sub, struct frame *frame)
 {
     struct gsub *s = &g->subs[sub];
-    if (s->interval_ms == 0 || s->chan->class == CHANNEL_EVENT) {
-        append(g, sub, frame);
-        return;
-    }
     uint64_t now = loop_now_ms(g->fanout->loop);
-    if (s->next_due_ms <= now && s->held_count == 0) {
+    bool limited = s->interval_ms && s->chan->class == CHANNEL_STATE;
+    if (!limited || (s->next_due_ms <= now && s->held_count == 0)) {
         s->next_due_ms = now + s->interval_ms;
         append(g, sub, frame);
         return;

@@ -15,7 +15,11 @@ struct parcel {
 struct shard {
     struct fanout *fanout;
     struct mailbox *mail;
-    struct parcel *backlog; /* not yet taken by the mailbox */
+    /* Not yet taken by the mailbox, in the order in which it goes out. */
+    uint64_t lost_seq; /* messages up to here were dropped; 0: none */
+    char *epoch;       /* owned; a new epoch; NULL: none */
+    uint64_t epoch_seq;
+    struct parcel *backlog;
 };
 
 struct hub {
@@ -85,6 +89,7 @@ void hub_free(struct hub *h)
     timer_stop(h->opts.loop, &h->retry);
     for (size_t i = 0; i < h->shard_count; i++) {
         parcel_free(h->shards[i].backlog);
+        mem_free(h->shards[i].epoch);
     }
     size_t at = 0;
     struct str name;
@@ -131,15 +136,35 @@ static void flush_again(void *self)
     hub_flush(self);
 }
 
+/* False: the mailbox is full. */
+static bool flush_shard(struct shard *s)
+{
+    if (s->lost_seq) {
+        if (!mailbox_post(s->mail, deliver_lost, s->fanout, NULL, s->lost_seq)) {
+            return false;
+        }
+        s->lost_seq = 0;
+    }
+    if (s->epoch) {
+        if (!mailbox_post(s->mail, deliver_epoch, s->fanout, s->epoch, s->epoch_seq)) {
+            return false;
+        }
+        s->epoch = NULL;
+    }
+    if (s->backlog) {
+        if (!mailbox_post(s->mail, deliver, s->fanout, s->backlog, 0)) {
+            return false;
+        }
+        s->backlog = NULL;
+    }
+    return true;
+}
+
 void hub_flush(struct hub *h)
 {
     bool left = false;
     for (size_t i = 0; i < h->shard_count; i++) {
-        struct shard *s = &h->shards[i];
-        if (s->backlog && mailbox_post(s->mail, deliver, s->fanout, s->backlog, 0)) {
-            s->backlog = NULL;
-        }
-        left = left || s->backlog;
+        left = !flush_shard(&h->shards[i]) || left;
     }
     if (left) {
         timer_start(h->opts.loop, &h->retry, loop_now_ms(h->opts.loop) + 1, flush_again, h);
@@ -150,12 +175,12 @@ void hub_flush(struct hub *h)
  * with their next value, event channels show the gap. */
 static void drop_backlog(struct hub *h, struct shard *s)
 {
-    uint64_t last = s->backlog->frames[s->backlog->count - 1]->seq;
+    /* Behind an epoch that waits as well, its number says what was lost. */
+    uint64_t *lost = s->epoch ? &s->epoch_seq : &s->lost_seq;
+    *lost = s->backlog->frames[s->backlog->count - 1]->seq;
     h->dropped += s->backlog->count;
-    if (mailbox_post(s->mail, deliver_lost, s->fanout, NULL, last)) {
-        parcel_free(s->backlog);
-        s->backlog = NULL;
-    }
+    parcel_free(s->backlog);
+    s->backlog = NULL;
 }
 
 static void enqueue(struct hub *h, struct shard *s, struct frame *f)
@@ -244,14 +269,14 @@ void hub_new_epoch(struct hub *h)
     make_epoch(h);
     for (size_t i = 0; i < h->shard_count; i++) {
         struct shard *s = &h->shards[i];
-        char *text = mem_copy_text(h->epoch, strlen(h->epoch));
-        /* Frames of the old epoch that found no room are of no use to anyone now. */
-        parcel_free(s->backlog);
-        s->backlog = NULL;
-        while (!mailbox_post(s->mail, deliver_epoch, s->fanout, text, h->seq)) {
-            loop_wake(h->opts.loop); /* full: the shard is draining it; this is rare and short */
+        if (s->backlog) {
+            drop_backlog(h, s); /* of the old epoch: of no use to anyone now */
         }
+        mem_free(s->epoch);
+        s->epoch = mem_copy_text(h->epoch, strlen(h->epoch));
+        s->epoch_seq = h->seq;
     }
+    hub_flush(h);
 }
 
 void hub_tap(struct hub *h, hub_tap_fn fn, void *self)

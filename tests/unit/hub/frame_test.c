@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include "hub/frame.h"
+
+#include "tests/lib/test.h"
+#include "wire/deflate.h"
+
+static struct channel_info news = {.name = (char *)(uintptr_t) "app:news",
+                                   .type = (char *)(uintptr_t) "message",
+                                   .class = CHANNEL_EVENT};
+
+static void append_once(const char *payload, enum frame_form form, const char *epoch,
+                        struct buf *out)
+{
+    struct frame *f = frame_new(&news, 0, 7, 0, str_of(payload));
+    frame_append(f, form, str_of(epoch), NULL, out);
+    frame_unref(f);
+}
+
+TEST(a_websocket_client_gets_one_unmasked_text_frame)
+{
+    struct buf out = {0};
+    append_once("{\"a\":1}", FORM_WS, "e", &out);
+    assert_buf(&out, "\x81\x07{\"a\":1}");
+    buf_fini(&out);
+}
+
+TEST(an_sse_client_gets_an_event_in_a_chunk_of_its_own)
+{
+    struct buf out = {0};
+    append_once("{\"a\":1}", FORM_SSE, "e", &out);
+    assert_buf(&out, "00000026\r\nevent: message\nid: e-7\ndata: {\"a\":1}\n\n\r\n");
+    assert_int_equal(0x26, strlen("event: message\nid: e-7\ndata: {\"a\":1}\n\n"));
+    buf_fini(&out);
+}
+
+TEST(without_an_epoch_an_event_has_no_id)
+{
+    struct buf out = {0};
+    append_once("1", FORM_SSE, "", &out);
+    assert_buf(&out, "00000018\r\nevent: message\ndata: 1\n\n\r\n");
+    buf_fini(&out);
+}
+
+TEST(line_ends_in_a_payload_do_not_end_the_event)
+{
+    struct buf out = {0};
+    append_once("{\n\"a\":\r\n1\r}", FORM_SSE, "e", &out);
+    assert_contains(buf_str(&out), "\ndata: {\ndata: \"a\":\ndata: 1\ndata: }\n\n\r\n");
+    buf_fini(&out);
+}
+
+TEST(poll_messages_are_parted_by_commas)
+{
+    struct buf out = {0};
+    append_once("1", FORM_POLL, "e", &out);
+    append_once("2", FORM_POLL, "e", &out);
+    frame_append_text(FORM_POLL, STR("x"), STR("3"), &out);
+    assert_buf(&out, "1,2,3");
+    buf_fini(&out);
+}
+
+TEST(a_notice_has_no_id)
+{
+    struct buf out = {0};
+    frame_append_text(FORM_SSE, STR("gap"), STR("{}"), &out);
+    assert_buf(&out, "00000015\r\nevent: gap\ndata: {}\n\n\r\n");
+    buf_clear(&out);
+    frame_append_text(FORM_WS_DEFLATE, STR("gap"), STR("{}"), &out);
+    assert_buf(&out, "\x81\x02{}");
+    buf_fini(&out);
+}
+
+TEST(a_compressed_frame_is_made_once_and_inflates_to_the_same_text)
+{
+    struct buf text = {0};
+    struct buf out = {0};
+    struct buf back = {0};
+    for (int i = 0; i < 200; i++) {
+        buf_printf(&text, "{\"price\":%d},", i);
+    }
+    struct frame *f = frame_new(&news, 0, 7, 0, buf_str(&text));
+    struct deflater *d = deflater_new(12, 1, 5);
+    frame_append(f, FORM_WS_DEFLATE, STR("e"), d, &out);
+    void *made = f->deflated;
+    size_t len = out.len;
+    assert_non_null(made);
+    assert_true(len < text.len);
+    frame_append(f, FORM_WS_DEFLATE, STR("e"), NULL, &out); /* of another shard: nothing to make */
+    assert_ptr_equal(f->deflated, made);
+    assert_int_equal(out.len, 2 * len);
+    assert_memory_equal(out.ptr, out.ptr + len, len);
+    assert_int_equal((uint8_t)out.ptr[0], 0xc1);
+    assert_int_equal((uint8_t)out.ptr[1], 126);
+    struct inflater *in = inflater_new(12);
+    assert_ok(inflater_piece(in, str_make(out.ptr + 4, len - 4), true, true, &back));
+    assert_true(str_eq(buf_str(&back), buf_str(&text)));
+    inflater_free(in);
+    deflater_free(d);
+    frame_unref(f);
+    buf_fini(&text);
+    buf_fini(&out);
+    buf_fini(&back);
+}
+
+TEST(short_messages_stay_plain)
+{
+    struct buf out = {0};
+    struct deflater *d = deflater_new(12, 1, 5);
+    struct frame *f = frame_new(&news, 0, 7, 0, STR("short"));
+    frame_append(f, FORM_WS_DEFLATE, STR("e"), d, &out);
+    assert_buf(&out, "\x81\x05short");
+    assert_null(f->deflated);
+    frame_unref(f);
+    deflater_free(d);
+    buf_fini(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_websocket_client_gets_one_unmasked_text_frame),
+        cmocka_unit_test(an_sse_client_gets_an_event_in_a_chunk_of_its_own),
+        cmocka_unit_test(without_an_epoch_an_event_has_no_id),
+        cmocka_unit_test(line_ends_in_a_payload_do_not_end_the_event),
+        cmocka_unit_test(poll_messages_are_parted_by_commas),
+        cmocka_unit_test(a_notice_has_no_id),
+        cmocka_unit_test(a_compressed_frame_is_made_once_and_inflates_to_the_same_text),
+        cmocka_unit_test(short_messages_stay_plain),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
