@@ -15,10 +15,9 @@ struct answers {
     struct buf dashboard, btc_price; /* the two standard messages as of now, for who just came */
     const char *mode;
     bool ready;
-    struct buf missing;     /* sentence of what readiness waits for */
-    struct buf health;      /* the object of /api/health */
-    unsigned health_status; /* 200, or 503 when down */
-    int64_t btc_as_of_ms;   /* 0: unknown */
+    struct buf missing;   /* sentence of what readiness waits for */
+    struct buf health;    /* the object of /api/health */
+    int64_t btc_as_of_ms; /* 0: unknown */
 };
 
 struct answers *answers_new(void);

@@ -108,11 +108,14 @@ void route_publish(struct api_shard *s, struct conn *c, const struct http_reques
                       STR("WWW-Authenticate: Bearer\r\n"));
         return;
     case TOKEN_WRONG:
-        reply_problem(c, 403, "Forbidden",
-                      s->opts.settings->token
-                          ? "This token may not publish."
-                          : "Publishing is off: the server was started without COINCAST_API_TOKEN.",
-                      (struct str){0});
+        if (s->opts.settings->token) {
+            reply_problem(c, 401, "Unauthorized", "This token is not known here.",
+                          STR("WWW-Authenticate: Bearer error=\"invalid_token\"\r\n"));
+        } else {
+            reply_problem(c, 403, "Forbidden",
+                          "Publishing is off: the server was started without COINCAST_API_TOKEN.",
+                          (struct str){0});
+        }
         return;
     case TOKEN_RIGHT:
         break;

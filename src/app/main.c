@@ -21,6 +21,7 @@ static const struct {
     {"load", tool_load, "open many clients and measure deliveries"},
     {"watch", tool_watch, "show a server's live numbers in a terminal"},
     {"upstream", tool_upstream, "stand in for the providers: simulated or recorded answers"},
+    {"conformance", tool_conformance, "serve what public protocol test suites expect"},
     {"version", print_version, "print the version"},
 };
 
