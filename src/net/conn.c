@@ -143,10 +143,18 @@ size_t conn_pending(const struct conn *c)
     return out_pending(c->out) + (c->tls ? out_pending(*tls_out(c->tls)) : 0);
 }
 
+static void no_work(void *self)
+{
+    (void)self;
+}
+
 static void mark_due(struct conn *c)
 {
+    struct net_server *s = c->server;
     if (!list_linked(&c->due) && !(c->flags & CF_CONGESTED) && c->state < CONN_LINGERING) {
-        list_push(&c->server->due, &c->due);
+        list_push(&s->due, &c->due);
+        /* Other flush hooks may write behind ours: the loop must not wait then. */
+        loop_defer(s->opts.loop, &s->again, no_work, NULL);
     }
 }
 
@@ -257,7 +265,8 @@ static void emptied(struct conn *c)
     }
 }
 
-static void became_congested(struct conn *c, bool progress)
+/* True: it was not waiting yet. */
+static bool wait_for_room(struct conn *c, bool progress)
 {
     bool first = !(c->flags & CF_CONGESTED);
     c->flags |= CF_CONGESTED | (progress ? CF_ALIVE : 0);
@@ -265,7 +274,12 @@ static void became_congested(struct conn *c, bool progress)
         conn_set_deadline(c, c->server->opts.body_timeout_ms);
     }
     stream_want_write(c->server->opts.loop, &c->stream);
-    if (first && handler(c)->congested && c->state < CONN_FINISHING) {
+    return first;
+}
+
+static void became_congested(struct conn *c, bool progress)
+{
+    if (wait_for_room(c, progress) && handler(c)->congested && c->state < CONN_FINISHING) {
         handler(c)->congested(c->server->opts.self, c);
     }
 }
@@ -295,13 +309,13 @@ static void sent(struct conn *c, size_t len, ssize_t result)
     }
 }
 
-static void flush_batch(struct net_server *s)
+static void flush_batch(struct net_server *s, struct list *due)
 {
     struct conn *conns[FLUSH_BATCH];
     struct stream_out outs[FLUSH_BATCH];
     size_t count = 0;
     struct list *it;
-    while (count < FLUSH_BATCH && (it = list_pop(&s->due))) {
+    while (count < FLUSH_BATCH && (it = list_pop(due))) {
         struct conn *c = containerof(it, struct conn, due);
         struct str bytes = wire_bytes(c);
         if (bytes.len) {
@@ -323,8 +337,15 @@ static void flush_batch(struct net_server *s)
 bool net_flush(void *server)
 {
     struct net_server *s = server;
+    struct list due;
+    list_init(&due);
+    /* All that were due get their chance, however many they are: whoever sends past the conn
+     * relies on nothing being left there but behind a full socket. */
     for (int round = 0; round < FLUSH_ROUNDS && !list_empty(&s->due); round++) {
-        flush_batch(s);
+        list_splice(&due, &s->due);
+        while (!list_empty(&due)) {
+            flush_batch(s, &due);
+        }
     }
     return !list_empty(&s->due);
 }
@@ -465,17 +486,26 @@ static const struct stream_ops conn_stream_ops = {
 
 /* ---- the end ---- */
 
+void conn_tell_closing(struct conn *c, enum conn_state before)
+{
+    if (before < CONN_WS_CLOSING && handler(c)->closing && !(c->flags & CF_REFUSED)) {
+        handler(c)->closing(c->server->opts.self, c);
+    }
+}
+
 void conn_end(struct conn *c, uint16_t code, enum conn_why why)
 {
     if (c->state >= CONN_FINISHING) {
         return;
     }
+    enum conn_state before = (enum conn_state)c->state;
     c->state = CONN_FINISHING;
     c->close_code = code;
     c->why = (uint8_t)why;
     c->flags &= ~(uint32_t)CF_WAITING;
     conn_set_deadline(c, code ? LINGER_MS : c->server->opts.body_timeout_ms);
     mark_due(c);
+    conn_tell_closing(c, before);
 }
 
 void conn_drop(struct conn *c, uint16_t code, enum conn_why why, bool reset)
@@ -483,6 +513,7 @@ void conn_drop(struct conn *c, uint16_t code, enum conn_why why, bool reset)
     if (c->state == CONN_GONE) {
         return;
     }
+    enum conn_state before = (enum conn_state)c->state;
     c->state = CONN_GONE;
     c->close_code = code;
     c->why = (uint8_t)why;
@@ -490,6 +521,7 @@ void conn_drop(struct conn *c, uint16_t code, enum conn_why why, bool reset)
     list_remove(&c->due);
     wheel_remove(&c->node);
     stream_close(c->server->opts.loop, &c->stream, reset);
+    conn_tell_closing(c, before);
 }
 
 void conn_log(struct conn *c, const char *message, const char *reason, unsigned code)
@@ -549,8 +581,8 @@ void conn_write_now(struct conn *c, struct str bytes)
     if (!wire.len) {
         return;
     }
-    /* What is left, or a broken stream, shows again in the flush: handlers are called there, never
-     * from inside a write. */
+    /* A broken stream shows again in the flush: handlers are called there, never from inside a
+     * write. */
     ssize_t n = stream_send(c->server->opts.loop, &c->stream, wire.ptr, wire.len);
     if (n > 0) {
         struct out **o = wire_out(c);
@@ -559,7 +591,10 @@ void conn_write_now(struct conn *c, struct str bytes)
             out_release(&c->server->pool, o);
         }
     }
-    if (!conn_pending(c)) {
+    if (n >= 0 && (size_t)n < wire.len) {
+        (void)wait_for_room(c, n > 0);
+    }
+    if (!conn_pending(c) || (c->flags & CF_CONGESTED)) {
         list_remove(&c->due);
     }
 }

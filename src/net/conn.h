@@ -116,6 +116,7 @@ struct net_server {
     struct list resume; /* http_state.resume: requests to read on with */
     struct defer resume_defer;
     struct flush_hook flush;
+    struct defer again; /* a turn follows for what became due behind the flush */
     struct timer sweep;
     uint64_t sweep_at_ms;
     struct listener listener;
@@ -150,6 +151,8 @@ void conn_queue(struct conn *c, const void *bytes, size_t len);
 void conn_set_deadline(struct conn *c, uint64_t in_ms);
 void conn_clear_deadline(struct conn *c);
 void conn_pause(struct conn *c, bool paused);
+/* Tells the handler, once the state says so, that a conn in state `before` takes no more bytes. */
+void conn_tell_closing(struct conn *c, enum conn_state before);
 /* Sends the rest, shuts our side and waits for the peer's. */
 void conn_end(struct conn *c, uint16_t code, enum conn_why why);
 /* Ends it at once; `reset` throws away what the kernel holds. */

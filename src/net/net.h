@@ -31,6 +31,9 @@ struct net_handler {
     void (*congested)(void *self, struct conn *c);
     /* All that waited is sent. May be NULL. */
     void (*drained)(void *self, struct conn *c);
+    /* From now on the conn takes no bytes; `closed` follows. Comes from inside whatever call ended
+     * it. May be NULL. */
+    void (*closing)(void *self, struct conn *c);
     /* The conn is going away: the last call for it. `code` is the WebSocket close code (0 for HTTP)
      * and `why` a short fixed text for logs. */
     void (*closed)(void *self, struct conn *c, uint16_t code, const char *why);
@@ -135,7 +138,8 @@ bool conn_start_stream(struct conn *c, const struct http_reply *head);
 
 /* Queues raw bytes that are framed already. Copied. */
 void conn_write(struct conn *c, struct str bytes);
-/* The same, and tries the socket at once instead of at the end of the turn. */
+/* The same, and tries the socket at once instead of at the end of the turn. What it does not take
+ * waits (see conn_pending()) until `drained`; `congested` is not called. */
 void conn_write_now(struct conn *c, struct str bytes);
 /* One WebSocket message; compressed when negotiated, `compress` and long enough. */
 void conn_send_ws(struct conn *c, enum ws_opcode opcode, struct str payload, bool compress);

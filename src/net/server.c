@@ -63,6 +63,7 @@ void net_server_free(struct net_server *s)
     net_stop_listening(s);
     timer_stop(s->opts.loop, &s->sweep);
     loop_undefer(&s->resume_defer);
+    loop_undefer(&s->again);
     loop_remove_flush(&s->flush);
     map_fini(&s->per_ip);
     out_pool_fini(&s->pool);

@@ -70,6 +70,35 @@ static void a_slow_reader_is_told_apart_and_catches_up(void **state)
     rig_free(rig);
 }
 
+/* The socket has room again before the next turn looks: the one who waits is told all the same. */
+static void what_a_write_at_once_leaves_is_followed_by_drained(void **state)
+{
+    struct rig *rig = rig_new(rig_io(state), false, (struct net_opts){0});
+    struct buf in = {0};
+    int fd = rig_connect(rig);
+    char *block = mem_zero(16384);
+    size_t total = 0;
+    rig_say(fd, GET("/stream"));
+    assert_true(rig_wait_text(rig, fd, &in, "6\r\ndata\n\n\r\n"));
+    buf_clear(&in);
+    struct conn *c = rig->last;
+    while (conn_pending(c) == 0) {
+        conn_write_now(c, str_make(block, 16384));
+        total += 16384;
+    }
+    assert_int_equal(rig->congested, 0);
+    while (in.len < total - conn_pending(c)) {
+        (void)rig_take(fd, &in);
+    }
+    assert_true(rig_wait_len(rig, fd, &in, total));
+    assert_true(rig_wait_count(rig, &rig->drained, 1));
+    assert_int_equal(in.len, total);
+    mem_free(block);
+    buf_fini(&in);
+    close(fd);
+    rig_free(rig);
+}
+
 static void too_slow_a_reader_is_cut(void **state)
 {
     struct rig *rig = rig_new(rig_io(state), false, (struct net_opts){.max_pending = 100000});
@@ -373,6 +402,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BOTH(a_slow_reader_is_told_apart_and_catches_up),
+        BOTH(what_a_write_at_once_leaves_is_followed_by_drained),
         BOTH(too_slow_a_reader_is_cut),
         BOTH(a_reader_that_stops_for_good_is_cut),
         BOTH(whatever_is_closed_wherever),
