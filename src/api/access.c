@@ -40,6 +40,19 @@ bool origin_allowed(const struct api_settings *settings, const struct http_reque
     return true;
 }
 
+/* "127." and three more numbers: a name may begin like that, too. */
+static bool is_loopback_number(struct str host)
+{
+    size_t dots = 0;
+    for (size_t i = 0; i < host.len; i++) {
+        dots += host.ptr[i] == '.';
+        if (host.ptr[i] != '.' && (host.ptr[i] < '0' || host.ptr[i] > '9')) {
+            return false;
+        }
+    }
+    return dots == 3 && str_starts(host, STR("127."));
+}
+
 bool host_allowed(const struct api_settings *settings, const struct http_request *r)
 {
     struct str host = r->host;
@@ -47,11 +60,11 @@ bool host_allowed(const struct api_settings *settings, const struct http_request
         return true;
     }
     if (host.len && host.ptr[0] == '[') {
-        return str_starts(host, STR("[::1]"));
+        return str_eq(host, STR("[::1]")) || str_starts(host, STR("[::1]:"));
     }
     size_t colon = str_find(host, ':', 0);
     host = str_sub(host, 0, colon == SIZE_MAX ? host.len : colon);
-    return str_eq_nocase(host, STR("localhost")) || str_starts(host, STR("127.")) ||
+    return str_eq_nocase(host, STR("localhost")) || is_loopback_number(host) ||
            str_ends(host, STR(".localhost"));
 }
 
