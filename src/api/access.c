@@ -40,15 +40,17 @@ bool origin_allowed(const struct api_settings *settings, const struct http_reque
     return true;
 }
 
-/* 127.0.0.0/8 as four numbers, and not a name that begins like it. */
+/* "127." and three more numbers: a name may begin like that, too. */
 static bool is_loopback_number(struct str host)
 {
+    size_t dots = 0;
     for (size_t i = 0; i < host.len; i++) {
+        dots += host.ptr[i] == '.';
         if (host.ptr[i] != '.' && (host.ptr[i] < '0' || host.ptr[i] > '9')) {
             return false;
         }
     }
-    return str_starts(host, STR("127."));
+    return dots == 3 && str_starts(host, STR("127."));
 }
 
 bool host_allowed(const struct api_settings *settings, const struct http_request *r)

@@ -1,29 +1,14 @@
 /* What a WebSocket client may say, a function a command. SPDX-License-Identifier: MIT */
+#include "api/command.h"
 #include "api/session.h"
 #include "base/alloc.h"
 #include "base/metrics.h"
 #include "wire/scan.h"
 
-#include <math.h>
-
 static struct metric commands_total =
     METRIC_COUNTER("coincast_client_commands_total", "Commands received from WebSocket clients.");
 static struct metric errors_total =
     METRIC_COUNTER("coincast_client_errors_total", "Commands answered with an error.");
-
-enum { MAX_HZ = 1000 };
-
-/* A command as it was read; slices of the client's text. */
-struct command {
-    struct str type;      /* between the quotes */
-    struct str id;        /* raw JSON */
-    struct str timestamp; /* raw JSON */
-    struct str channel;
-    struct str token;
-    struct str since;
-    double max_hz;     /* 0: as fast as it comes */
-    const char *wrong; /* a member of the wrong kind */
-};
 
 static void send_text(struct conn *c, const struct buf *json)
 {
@@ -37,74 +22,6 @@ void send_error(struct api_shard *s, struct conn *c, const struct error_text *e)
     message_error(&json, e, shard_wall_ms(s));
     send_text(c, &json);
     buf_fini(&json);
-}
-
-/* ---- reading ---- */
-
-static void take_string(struct scan *s, struct str *out, struct command *cmd, const char *wrong)
-{
-    if (!scan_string(s, out) && !scan_null(s)) {
-        cmd->wrong = wrong;
-    }
-}
-
-static void read_params(struct scan *s, struct command *cmd)
-{
-    struct str key;
-    struct str digits;
-    if (!scan_object(s)) {
-        if (!scan_null(s)) {
-            cmd->wrong = "params must be an object";
-        }
-        return;
-    }
-    while (scan_key(s, &key)) {
-        if (scan_string_is(key, STR("max_hz"))) {
-            if (scan_null(s)) {
-                continue;
-            }
-            if (!scan_number(s, &digits) || str_to_double(digits, &cmd->max_hz) != OK ||
-                cmd->max_hz <= 0 || cmd->max_hz > MAX_HZ) {
-                cmd->wrong = "max_hz must be a number above 0 and at most 1000";
-            }
-        } else if (scan_string_is(key, STR("since"))) {
-            take_string(s, &cmd->since, cmd, "since must be a cursor, a string");
-        }
-    }
-}
-
-static bool read_command(struct str text, struct command *cmd, const char **error, size_t *at)
-{
-    struct scan s;
-    struct str key;
-    *cmd = (struct command){0};
-    scan_begin(&s, text);
-    if (!scan_object(&s)) {
-        *error = s.error ? s.error : "a message must be a JSON object";
-        *at = 0;
-        return false;
-    }
-    while (scan_key(&s, &key)) {
-        if (scan_string_is(key, STR("type"))) {
-            take_string(&s, &cmd->type, cmd, "type must be a string");
-        } else if (scan_string_is(key, STR("id"))) {
-            (void)scan_skip(&s, &cmd->id);
-        } else if (scan_string_is(key, STR("timestamp"))) {
-            (void)scan_skip(&s, &cmd->timestamp);
-        } else if (scan_string_is(key, STR("channel"))) {
-            take_string(&s, &cmd->channel, cmd, "channel must be a string");
-        } else if (scan_string_is(key, STR("token"))) {
-            take_string(&s, &cmd->token, cmd, "token must be a string");
-        } else if (scan_string_is(key, STR("params"))) {
-            read_params(&s, cmd);
-        }
-    }
-    if (scan_end(&s) != OK) {
-        *error = s.error ? s.error : "something follows the object";
-        *at = (size_t)(s.at - s.start);
-        return false;
-    }
-    return true;
 }
 
 /* ---- the commands ---- */
@@ -158,7 +75,7 @@ static void do_subscribe(struct api_shard *s, struct conn *c, const struct comma
                 .code = "unknown_channel", .message = why, .retry_after_s = -1, .id = cmd->id});
         return;
     }
-    uint32_t interval = cmd->max_hz > 0 ? (uint32_t)ceil(1000.0 / cmd->max_hz) : 0;
+    uint32_t interval = interval_of_hz(cmd->max_hz);
     struct fanout_sub sub = {.channel = cmd->channel, .interval_ms = interval};
     struct buf first = {0};
     char cursor[CURSOR_LEN + 1];
@@ -246,7 +163,11 @@ static void do_request_update(struct api_shard *s, struct conn *c, const struct 
 static void do_auth(struct api_shard *s, struct conn *c, const struct command *cmd)
 {
     const char *token = s->opts.settings->token;
-    if (!token || !str_eq_secret(cmd->token, str_of(token))) {
+    struct buf given = {0};
+    bool right = scan_unescape(cmd->token, &given) == OK && token &&
+                 str_eq_secret(buf_str(&given), str_of(token));
+    buf_fini(&given);
+    if (!right) {
         send_error(s, c,
                    &(struct error_text){.code = "unauthorized",
                                         .message = "This token is not known here.",
@@ -302,10 +223,8 @@ static const struct {
 void run_command(struct api_shard *s, struct conn *c, struct str text)
 {
     struct command cmd;
-    const char *error = NULL;
-    size_t at = 0;
     int64_t retry_s = 0;
-    char sentence[160];
+    char sentence[COMMAND_PROBLEM_LEN];
     metric_add(&commands_total, 1);
     if (!session_take_token(s, c, &retry_s)) {
         send_error(s, c,
@@ -314,22 +233,14 @@ void run_command(struct api_shard *s, struct conn *c, struct str text)
                                         .retry_after_s = retry_s});
         return;
     }
-    if (!read_command(text, &cmd, &error, &at)) {
-        snprintf(sentence, sizeof(sentence), "Not understood: %s (byte %zu).", error, at);
-        send_error(
-            s, c,
-            &(struct error_text){.code = "bad_json", .message = sentence, .retry_after_s = -1});
-        return;
-    }
-    if (cmd.wrong) {
-        snprintf(sentence, sizeof(sentence), "Not understood: %s.", cmd.wrong);
+    if (command_read(text, &cmd, sentence) != OK) {
         send_error(s, c,
                    &(struct error_text){
                        .code = "bad_json", .message = sentence, .retry_after_s = -1, .id = cmd.id});
         return;
     }
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        if (str_eq(cmd.type, str_of(commands[i].type))) {
+        if (scan_string_is(cmd.type, str_of(commands[i].type))) {
             commands[i].run(s, c, &cmd);
             return;
         }

@@ -16,6 +16,10 @@ struct post {
     struct post_item *items; /* owned */
     size_t count;
 };
+#define POST_PROBLEM_LEN 200
+/* Reads a body, one object or a list of them, into a zeroed post (without shard and ticket); free
+ * it in either case. ERR_SYNTAX: `why` is the sentence of the 422. */
+enum err post_read(struct post *p, struct str body, char why[POST_PROBLEM_LEN]) MUST_CHECK;
 void post_free(struct post *p);
 
 /* shard -> main (run on the main thread; self is the api_main) */

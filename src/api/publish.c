@@ -1,102 +1,7 @@
-/* POST /api/v1/publish: reads one message or a list, and sends it to the main half as slices of one
- * copied text, so that `data` reaches subscribers byte for byte. SPDX-License-Identifier: MIT */
+/* POST /api/v1/publish: sends what was posted to the main half as slices of one copied text, so
+ * that `data` reaches subscribers byte for byte. SPDX-License-Identifier: MIT */
 #include "api/session.h"
 #include "base/alloc.h"
-#include "wire/scan.h"
-
-enum { MAX_MESSAGES = 10000, MAX_DATA = 1 << 20 };
-
-/* What was wrong with a body, as a 422 says it. */
-struct refusal {
-    char text[200];
-};
-
-static bool read_item(struct scan *s, struct post_item *item, size_t index, struct refusal *why)
-{
-    struct str key;
-    struct str raw;
-    const char *reason = NULL;
-    *item = (struct post_item){0};
-    if (!scan_object(s)) {
-        snprintf(why->text, sizeof(why->text),
-                 "Message %zu is no object; send {\"channel\":\"app:name\",\"data\":...}.", index);
-        return false;
-    }
-    while (scan_key(s, &key)) {
-        if (scan_string_is(key, STR("channel"))) {
-            if (!scan_string(s, &item->channel)) {
-                snprintf(why->text, sizeof(why->text), "Message %zu: channel must be a string.",
-                         index);
-                return false;
-            }
-        } else if (scan_string_is(key, STR("data"))) {
-            if (scan_skip(s, &raw)) {
-                item->data = raw;
-            }
-        }
-    }
-    if (s->error) {
-        return true; /* the caller reports the syntax */
-    }
-    if (!channel_valid(item->channel, &reason) || !str_starts(item->channel, STR("app:"))) {
-        snprintf(why->text, sizeof(why->text),
-                 "Message %zu: channel must be \"app:\" and 1 to 100 of A-Z a-z 0-9 . _ : -.",
-                 index);
-        return false;
-    }
-    if (!item->data.len) {
-        snprintf(why->text, sizeof(why->text), "Message %zu has no data; any JSON value will do.",
-                 index);
-        return false;
-    }
-    if (item->data.len > MAX_DATA) {
-        snprintf(why->text, sizeof(why->text), "Message %zu: data is over %d bytes.", index,
-                 MAX_DATA);
-        return false;
-    }
-    return true;
-}
-
-/* One object, or a list of them. False: `why` says what was wrong. */
-static bool read_post(struct post *p, struct str text, struct refusal *why)
-{
-    struct scan s;
-    size_t cap = 1;
-    scan_begin(&s, text);
-    p->items = mem_array(cap, sizeof(*p->items));
-    if (scan_peek(&s) == SCAN_ARRAY && scan_array(&s)) {
-        while (scan_item(&s)) {
-            if (p->count == MAX_MESSAGES) {
-                snprintf(why->text, sizeof(why->text), "A list may hold at most %d messages.",
-                         MAX_MESSAGES);
-                return false;
-            }
-            if (p->count == cap) {
-                cap *= 4;
-                p->items = mem_resize(p->items, cap * sizeof(*p->items));
-            }
-            if (!read_item(&s, &p->items[p->count], p->count, why)) {
-                return false;
-            }
-            p->count++;
-        }
-    } else if (scan_peek(&s) == SCAN_OBJECT) {
-        if (!read_item(&s, &p->items[0], 0, why)) {
-            return false;
-        }
-        p->count = 1;
-    } else if (!s.error) {
-        snprintf(why->text, sizeof(why->text),
-                 "The body must be {\"channel\":...,\"data\":...} or a list of them.");
-        return false;
-    }
-    if (scan_end(&s) != OK) {
-        snprintf(why->text, sizeof(why->text), "The body is not JSON: %s at byte %zu.",
-                 s.error ? s.error : "something follows the document", (size_t)(s.at - s.start));
-        return false;
-    }
-    return true;
-}
 
 void route_publish(struct api_shard *s, struct conn *c, const struct http_request *r,
                    struct str body)
@@ -120,11 +25,10 @@ void route_publish(struct api_shard *s, struct conn *c, const struct http_reques
     case TOKEN_RIGHT:
         break;
     }
+    char why[POST_PROBLEM_LEN];
     struct post *p = mem_zero(sizeof(*p));
-    struct refusal why = {{0}};
-    p->text = mem_copy_text(body.ptr, body.len);
-    if (!read_post(p, str_make(p->text, body.len), &why)) {
-        reply_problem(c, 422, "Unprocessable Content", why.text, (struct str){0});
+    if (post_read(p, body, why) != OK) {
+        reply_problem(c, 422, "Unprocessable Content", why, (struct str){0});
         post_free(p);
         return;
     }

@@ -215,13 +215,6 @@ void api_main_mode_changed(struct api_main *a)
 
 /* ---- letters from the shards ---- */
 
-void post_free(struct post *p)
-{
-    mem_free(p->text);
-    mem_free(p->items);
-    mem_free(p);
-}
-
 struct mailbox *api_main_mail_of(struct api_main *a, struct api_shard *s)
 {
     for (size_t i = 0; i < a->shard_count; i++) {
@@ -268,6 +261,8 @@ void letter_publish(void *self, void *owned_post, uint64_t number)
     metric_add(&published_total, (int64_t)done->accepted);
     hub_cursor(a->opts.hub, hub_next_seq(a->opts.hub) - 1, done->cursor);
     buf_fini(&payload);
+    /* First the messages, then the answer: its cursor must not be from a shard's future. */
+    hub_flush(a->opts.hub);
     reply_published(a, p, done);
     post_free(p);
 }

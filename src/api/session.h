@@ -6,6 +6,7 @@
 #include "api/api.h"
 #include "api/letters.h"
 #include "api/messages.h"
+#include "api/wishes.h"
 #include "base/list.h"
 
 enum session_kind { SESSION_HTTP, SESSION_WS, SESSION_SSE, SESSION_POLL };
@@ -62,8 +63,6 @@ void refresh_reply(struct conn *c, const struct refreshed *r);
 void open_ws(struct api_shard *s, struct conn *c, const struct http_request *r);
 void open_stream(struct api_shard *s, struct conn *c, const struct http_request *r);
 void open_poll(struct api_shard *s, struct conn *c, const struct http_request *r);
-/* Whether a client may name this channel; `why` gets a sentence. */
-bool channel_valid(struct str name, const char **why);
 
 /* ---- commands.c ---- */
 void run_command(struct api_shard *s, struct conn *c, struct str text);

@@ -101,6 +101,13 @@ static void on_drained(void *self, struct conn *c)
     fanout_drained(s->fanout, &session_of(c)->member);
 }
 
+/* Before the close frame's answer: no message may follow a close frame. */
+static void on_closing(void *self, struct conn *c)
+{
+    struct api_shard *s = self;
+    fanout_leave(s->fanout, &session_of(c)->member);
+}
+
 static void on_closed(void *self, struct conn *c, uint16_t code, const char *why)
 {
     struct api_shard *s = self;
@@ -121,6 +128,7 @@ static const struct net_handler handler = {
     .message = on_message,
     .congested = on_congested,
     .drained = on_drained,
+    .closing = on_closing,
     .closed = on_closed,
 };
 

@@ -1,44 +1,10 @@
 /* The long-lived ways in: WebSocket, SSE and long polling, on one set of channels and cursors.
  * SPDX-License-Identifier: MIT */
 #include "api/session.h"
+#include "api/wishes.h"
 #include "base/alloc.h"
 
-#include <math.h>
-
-enum { MAX_NAMED = 100, POLL_MS = 25000, HEARTBEAT_MS = 15000, CHANNEL_MAX = 104 };
-
-static const struct fanout_sub standard[] = {
-    {.channel = {"dashboard_update", 16}},
-    {.channel = {"btc_price_update", 16}},
-};
-
-bool channel_valid(struct str name, const char **why)
-{
-    *why = "Unknown channel; there are dashboard_update, btc_price_update and app:NAME.";
-    for (size_t i = 0; i < ARRAY_LEN(standard); i++) {
-        if (str_eq(name, standard[i].channel)) {
-            *why = NULL;
-            return true;
-        }
-    }
-    if (!str_starts(name, STR("app:"))) {
-        return false;
-    }
-    *why = "A channel of your own is \"app:\" and 1 to 100 of A-Z a-z 0-9 . _ : -.";
-    if (name.len < 5 || name.len > CHANNEL_MAX) {
-        return false;
-    }
-    for (size_t i = 4; i < name.len; i++) {
-        char ch = name.ptr[i];
-        bool ok = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
-                  (ch >= '0' && ch <= '9') || ch == '.' || ch == '_' || ch == ':' || ch == '-';
-        if (!ok) {
-            return false;
-        }
-    }
-    *why = NULL;
-    return true;
-}
+enum { POLL_MS = 25000, HEARTBEAT_MS = 15000 };
 
 /* ---- WebSocket ---- */
 
@@ -64,86 +30,10 @@ void open_ws(struct api_shard *s, struct conn *c, const struct http_request *r)
         conn_send_ws(c, WS_TEXT, buf_str(&a->dashboard), true);
         conn_send_ws(c, WS_TEXT, buf_str(&a->btc_price), true);
     }
-    if (fanout_join(s->fanout, &session->member, form, standard, ARRAY_LEN(standard)) != OK) {
+    if (fanout_join(s->fanout, &session->member, form, standard_channels, STANDARD_CHANNELS) !=
+        OK) {
         conn_close_ws(c, WS_CLOSE_TRY_LATER, STR("too many subscriptions"));
     }
-}
-
-/* ---- parameters that SSE and polling share ---- */
-
-struct wishes {
-    struct fanout_sub subs[MAX_NAMED];
-    size_t count;
-    struct buf names; /* what subs point into */
-    struct buf since;
-    bool has_since;
-};
-
-static void wishes_fini(struct wishes *w)
-{
-    buf_fini(&w->names);
-    buf_fini(&w->since);
-}
-
-static bool read_channels(struct wishes *w, uint32_t interval_ms, const char **why)
-{
-    struct str rest = buf_str(&w->names);
-    struct str name;
-    while (str_next(&rest, ',', &name)) {
-        name = str_trim(name);
-        if (w->count == MAX_NAMED) {
-            *why = "At most 100 channels can be named.";
-            return false;
-        }
-        if (!channel_valid(name, why)) {
-            return false;
-        }
-        w->subs[w->count++] = (struct fanout_sub){.channel = name, .interval_ms = interval_ms};
-    }
-    return true;
-}
-
-static bool read_interval(const struct http_request *r, uint32_t *interval_ms)
-{
-    struct buf text = {0};
-    double hz = 0;
-    bool ok = true;
-    if (http_query(r->query, STR("max_hz"), &text) == OK) {
-        ok = str_to_double(buf_str(&text), &hz) == OK && hz > 0 && hz <= 1000;
-        *interval_ms = ok ? (uint32_t)ceil(1000.0 / hz) : 0;
-    }
-    buf_fini(&text);
-    return ok;
-}
-
-static bool read_wishes(const struct http_request *r, struct wishes *w, const char **why)
-{
-    uint32_t interval_ms = 0;
-    struct str last_id = http_request_header(r, STR("Last-Event-ID"));
-    if (!read_interval(r, &interval_ms)) {
-        *why = "max_hz must be a number above 0 and at most 1000.";
-        return false;
-    }
-    enum err e = http_query(r->query, STR("channels"), &w->names);
-    if (e != OK && e != ERR_NOT_FOUND) {
-        *why = "channels is not properly percent-encoded.";
-        return false;
-    }
-    if (w->names.len == 0) {
-        for (size_t i = 0; i < ARRAY_LEN(standard); i++) {
-            w->subs[w->count] = standard[i];
-            w->subs[w->count++].interval_ms = interval_ms;
-        }
-    } else if (!read_channels(w, interval_ms, why)) {
-        return false;
-    }
-    if (last_id.len) {
-        buf_add_str(&w->since, last_id);
-        w->has_since = true;
-    } else {
-        w->has_since = http_query(r->query, STR("since"), &w->since) == OK && w->since.len;
-    }
-    return true;
 }
 
 /* ---- SSE ---- */
@@ -192,7 +82,7 @@ void open_stream(struct api_shard *s, struct conn *c, const struct http_request 
     struct buf headers = {0};
     const char *why = NULL;
     struct session *session = session_of(c);
-    if (!read_wishes(r, &w, &why)) {
+    if (wishes_read(&w, r->query, http_request_header(r, STR("Last-Event-ID")), &why) != OK) {
         reply_problem(c, 422, "Unprocessable Content", why, (struct str){0});
     } else if (r->minor == 0) {
         reply_problem(c, 505, "HTTP Version Not Supported", "Event streams need HTTP/1.1.",
@@ -213,7 +103,7 @@ void open_stream(struct api_shard *s, struct conn *c, const struct http_request 
         struct fanout_resume resume;
         buf_clear(&s->scratch);
         struct buf first = {0};
-        (void)fanout_collect(s->fanout, w.subs, w.count, w.has_since ? &since : NULL, false,
+        (void)fanout_collect(s->fanout, w.subs, w.count, w.has_since ? &since : NULL, true,
                              FORM_SSE, &first, &resume);
         write_opening(s, w.has_since, &resume, &s->scratch);
         conn_write(c, buf_str(&s->scratch));
@@ -263,7 +153,7 @@ void open_poll(struct api_shard *s, struct conn *c, const struct http_request *r
     const char *why = NULL;
     struct session *session = session_of(c);
     struct fanout_resume resume;
-    if (!read_wishes(r, &w, &why)) {
+    if (wishes_read(&w, r->query, http_request_header(r, STR("Last-Event-ID")), &why) != OK) {
         reply_problem(c, 422, "Unprocessable Content", why, (struct str){0});
         wishes_fini(&w);
         return;

@@ -252,17 +252,27 @@ static const struct stream_ops conn_stream_ops = {
 
 /* ---- the end ---- */
 
+void conn_tell_closing(struct conn *c, enum conn_state before)
+{
+    const struct net_opts *o = &c->server->opts;
+    if (before < CONN_WS_CLOSING && o->handler->closing && !(c->flags & CF_REFUSED)) {
+        o->handler->closing(o->self, c);
+    }
+}
+
 void conn_end(struct conn *c, uint16_t code, enum conn_why why)
 {
     if (c->state >= CONN_FINISHING) {
         return;
     }
+    enum conn_state before = (enum conn_state)c->state;
     c->state = CONN_FINISHING;
     c->close_code = code;
     c->why = (uint8_t)why;
     c->flags &= ~(uint32_t)CF_WAITING;
     conn_set_deadline(c, code ? CONN_LINGER_MS : c->server->opts.body_timeout_ms);
     conn_mark_due(c);
+    conn_tell_closing(c, before);
 }
 
 void conn_drop(struct conn *c, uint16_t code, enum conn_why why, bool reset)
@@ -270,6 +280,7 @@ void conn_drop(struct conn *c, uint16_t code, enum conn_why why, bool reset)
     if (c->state == CONN_GONE) {
         return;
     }
+    enum conn_state before = (enum conn_state)c->state;
     c->state = CONN_GONE;
     c->close_code = code;
     c->why = (uint8_t)why;
@@ -277,6 +288,7 @@ void conn_drop(struct conn *c, uint16_t code, enum conn_why why, bool reset)
     list_remove(&c->due);
     wheel_remove(&c->node);
     stream_close(c->server->opts.loop, &c->stream, reset);
+    conn_tell_closing(c, before);
 }
 
 void conn_log(struct conn *c, const char *message, const char *reason, unsigned code)

@@ -149,6 +149,8 @@ const char *conn_why_text(enum conn_why why);
 void conn_set_deadline(struct conn *c, uint64_t in_ms);
 void conn_clear_deadline(struct conn *c);
 void conn_pause(struct conn *c, bool paused);
+/* Tells the handler, once the state says so, that a conn in state `before` takes no more bytes. */
+void conn_tell_closing(struct conn *c, enum conn_state before);
 /* Sends the rest, shuts our side and waits for the peer's. */
 void conn_end(struct conn *c, uint16_t code, enum conn_why why);
 /* Ends it at once; `reset` throws away what the kernel holds. */

@@ -199,13 +199,13 @@ static void sent(struct conn *c, size_t len, ssize_t result)
     }
 }
 
-static void flush_batch(struct net_server *s)
+static void flush_batch(struct net_server *s, struct list *due)
 {
     struct conn *conns[FLUSH_BATCH];
     struct stream_out outs[FLUSH_BATCH];
     size_t count = 0;
     struct list *it;
-    while (count < FLUSH_BATCH && (it = list_pop(&s->due))) {
+    while (count < FLUSH_BATCH && (it = list_pop(due))) {
         struct conn *c = containerof(it, struct conn, due);
         struct str bytes = wire_bytes(c);
         if (bytes.len) {
@@ -227,8 +227,15 @@ static void flush_batch(struct net_server *s)
 bool net_flush(void *server)
 {
     struct net_server *s = server;
+    struct list due;
+    list_init(&due);
+    /* All that were due get their chance, however many they are: whoever sends past the conn
+     * relies on nothing being left there but behind a full socket. */
     for (int round = 0; round < FLUSH_ROUNDS && !list_empty(&s->due); round++) {
-        flush_batch(s);
+        list_splice(&due, &s->due);
+        while (!list_empty(&due)) {
+            flush_batch(s, &due);
+        }
     }
     return !list_empty(&s->due);
 }

@@ -31,6 +31,9 @@ struct net_handler {
     void (*congested)(void *self, struct conn *c);
     /* All that waited is sent. May be NULL. */
     void (*drained)(void *self, struct conn *c);
+    /* From now on the conn takes no bytes; `closed` follows. Comes from inside whatever call ended
+     * it. May be NULL. */
+    void (*closing)(void *self, struct conn *c);
     /* The conn is going away: the last call for it. `code` is the WebSocket close code (0 for HTTP)
      * and `why` a short fixed text for logs. */
     void (*closed)(void *self, struct conn *c, uint16_t code, const char *why);

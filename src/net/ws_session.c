@@ -260,6 +260,7 @@ void conn_close_ws(struct conn *c, uint16_t code, struct str reason)
         c->close_code = code;
         c->why = WHY_CLOSED_HERE;
         conn_set_deadline(c, CLOSE_WAIT_MS);
+        conn_tell_closing(c, CONN_WS);
     }
 }
 

@@ -27,7 +27,7 @@ struct rig {
     struct conn *last;  /* the conn a handler saw last */
     struct conn *later; /* its request waits for an answer */
     struct buf heard;   /* what handlers were given */
-    unsigned requests, messages, closed, congested, drained, pongs;
+    unsigned requests, messages, closed, closing, congested, drained, pongs;
     uint16_t closed_code;
     char closed_why[64];
     struct buf ready; /* a response for conn_reply_ready() */
@@ -120,10 +120,18 @@ static void rig_drained(void *self, struct conn *c)
     rig->drained++;
 }
 
+static void rig_closing(void *self, struct conn *c)
+{
+    struct rig *rig = self;
+    assert_true(conn_is_closing(c));
+    rig->closing++;
+}
+
 static void rig_closed(void *self, struct conn *c, uint16_t code, const char *why)
 {
     struct rig *rig = self;
     rig->closed++;
+    assert_true(rig->closing >= rig->closed);
     rig->closed_code = code;
     snprintf(rig->closed_why, sizeof(rig->closed_why), "%s", why);
     if (rig->last == c) {
@@ -137,6 +145,7 @@ static const struct net_handler rig_handler = {
     .pong = rig_pong,
     .congested = rig_congested,
     .drained = rig_drained,
+    .closing = rig_closing,
     .closed = rig_closed,
 };
 

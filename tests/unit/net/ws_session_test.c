@@ -205,6 +205,7 @@ static void either_side_may_close(void **state)
     close(fd);
     assert_true(rig_wait_count(rig, &rig->closed, 3));
     assert_int_equal(rig->closed_code, 4001);
+    assert_int_equal(rig->closing, 3);
     buf_fini(&in);
     rig_free(rig);
 }
