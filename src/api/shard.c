@@ -144,6 +144,17 @@ static void member_write(struct member *m, struct str bytes)
     conn_write_now(conn_of_member(m), bytes);
 }
 
+static void member_queue(struct member *m, struct str bytes)
+{
+    conn_write(conn_of_member(m), bytes);
+}
+
+static void members_flush(void *self)
+{
+    struct api_shard *s = self;
+    net_flush(s->net);
+}
+
 static size_t member_pending(struct member *m)
 {
     return conn_pending(conn_of_member(m));
@@ -178,6 +189,8 @@ static const struct fanout_ops fanout_ops = {
     .pending = member_pending,
     .broken = member_broken,
     .polled = members_polled,
+    .queue = member_queue,
+    .flush = members_flush,
 };
 
 /* ---- letters from the main half ---- */

@@ -47,6 +47,7 @@ struct group {
     /* the flush under way: members below `next` were given all up to `pass_end` */
     uint32_t next;
     uint64_t pass_end;
+    uint64_t began_us;  /* when the first message of the log came */
     struct timer timer; /* for held messages */
     size_t sub_count;
     struct gsub subs[];

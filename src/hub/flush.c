@@ -9,9 +9,16 @@
  * SPDX-License-Identifier: MIT */
 #include "base/alloc.h"
 #include "base/json.h"
+#include "base/metrics.h"
 #include "hub/fanout_in.h"
 
 #include <assert.h>
+
+static struct metric fanout_seconds = METRIC_HISTOGRAM(
+    "coincast_fanout_seconds",
+    "From a message's arrival on a shard to the last of its group's sockets.", 1e-6);
+
+enum { OWNER_BATCH = 256 };
 
 /* ---- stalling ---- */
 
@@ -295,6 +302,49 @@ static void send_through_owner(struct group *g)
     }
 }
 
+/* Whether what is due from `pos` on is one helping. */
+static bool is_small(const struct group *g, uint64_t pos)
+{
+    return group_end(g) - pos <= g->fanout->opts.drain_bytes;
+}
+
+/* The same for many members: what is due to each is queued, one flush sends it all, and whoever has
+ * bytes waiting then is stalled. Gives how many it was. */
+static size_t send_many_through_owner(struct group *g, size_t budget)
+{
+    struct fanout *f = g->fanout;
+    struct member *members[OWNER_BATCH];
+    size_t n = 0;
+    group_pin(g); /* whoever is cut for having too much waiting leaves in between */
+    while (g->next < g->live_count && n < min_size(budget, OWNER_BATCH)) {
+        struct place *p = &g->live[g->next];
+        if (p->stream || !is_small(g, p->pos)) {
+            break;
+        }
+        uint64_t pos = p->pos;
+        p->pos = group_end(g);
+        g->next++;
+        if (pos == p->pos) {
+            continue;
+        }
+        members[n++] = p->member;
+        f->stats.deliveries += messages_behind(g, pos);
+        f->stats.bytes += group_end(g) - pos;
+        f->opts.ops->queue(members[n - 1],
+                           str_make(g->bytes.ptr + (pos - g->base), group_end(g) - pos));
+    }
+    f->stats.sends += n;
+    f->opts.ops->flush(f->opts.self);
+    for (size_t i = 0; i < n; i++) {
+        struct member *m = members[i];
+        if (m->state == MEMBER_LIVE && m->group == g && f->opts.ops->pending(m) > 0) {
+            fanout_stall(f, m);
+        }
+    }
+    group_unpin(g);
+    return max_size(n, 1);
+}
+
 struct failure {
     struct member *member;
     bool broken;
@@ -397,6 +447,9 @@ static void finish_pass(struct group *g)
         list_remove(&g->dirty);
         list_push(&g->fanout->dirty, &g->dirty);
     } else {
+        if (g->entry_count) {
+            metric_observe(&fanout_seconds, loop_exact_us(g->fanout->loop) - g->began_us);
+        }
         group_empty_log(g);
     }
 }
@@ -421,6 +474,8 @@ bool fanout_flush(void *self)
         }
         if (g->live[g->next].stream) {
             budget -= send_slice(g, budget);
+        } else if (f->opts.ops->queue && is_small(g, g->live[g->next].pos)) {
+            budget -= send_many_through_owner(g, budget);
         } else {
             send_through_owner(g);
             budget--;

@@ -232,6 +232,7 @@ static void append(struct group *g, uint32_t sub, struct frame *frame)
     if (!list_linked(&g->dirty)) {
         g->next = 0;
         g->pass_end = group_end(g);
+        g->began_us = loop_now_us(f->loop);
         list_push(&f->dirty, &g->dirty);
     }
     if (g->next == 0) {

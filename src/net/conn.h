@@ -161,7 +161,7 @@ void conn_log(struct conn *c, const char *message, const char *reason, unsigned 
 /* ---- conn_output.c ---- */
 
 /* Flush hook. */
-bool net_flush(void *server);
+bool conn_flush_due(void *server);
 /* The stream says that there is room again. */
 void conn_writable(struct conn *c);
 /* There is something to send, or the end to come to. */

@@ -224,7 +224,7 @@ static void flush_batch(struct net_server *s, struct list *due)
     }
 }
 
-bool net_flush(void *server)
+bool conn_flush_due(void *server)
 {
     struct net_server *s = server;
     struct list due;
@@ -301,4 +301,9 @@ void conn_write_now(struct conn *c, struct str bytes)
     } else {
         list_remove(&c->due);
     }
+}
+
+void net_flush(struct net_server *s)
+{
+    (void)conn_flush_due(s);
 }

@@ -142,6 +142,9 @@ void conn_write(struct conn *c, struct str bytes);
 /* The same, and tries the socket at once instead of at the end of the turn. When conn_pending() is
  * not 0 after it, `drained` will be called (and `congested` is not). */
 void conn_write_now(struct conn *c, struct str bytes);
+/* Sends what is queued on all conns now, in batches; the end of each turn does it by itself.
+ * Handlers are called from inside. */
+void net_flush(struct net_server *s);
 /* One WebSocket message; compressed when negotiated, `compress` and long enough. */
 void conn_send_ws(struct conn *c, enum ws_opcode opcode, struct str payload, bool compress);
 /* Sends a ping with that payload. */

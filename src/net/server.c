@@ -50,7 +50,7 @@ struct net_server *net_server_new(const struct net_opts *opts)
     if (opts->tls) {
         s->plain = mem_alloc(NET_PLAIN_BYTES);
     }
-    loop_add_flush(opts->loop, &s->flush, net_flush, s);
+    loop_add_flush(opts->loop, &s->flush, conn_flush_due, s);
     return s;
 }
 

@@ -31,7 +31,9 @@ struct rig {
     struct channel_info channels[16];
     size_t channel_count;
     uint64_t seq;
-    size_t polled; /* calls */
+    size_t polled;              /* calls */
+    struct client *queued[256]; /* by rig_queue, until rig_flush */
+    size_t queued_count;
 };
 
 static inline struct client *client_of(struct member *m)
@@ -96,7 +98,29 @@ static inline void rig_polled(void *self, struct member **members, size_t count,
     }
 }
 
-static const struct fanout_ops rig_ops = {rig_write, rig_pending, rig_broken, rig_polled};
+static inline void rig_queue(struct member *m, struct str bytes)
+{
+    struct client *c = client_of(m);
+    assert_int_equal(c->waiting.len, 0); /* bytes must not overtake each other */
+    buf_add_str(&c->waiting, bytes);
+    c->most = max_size(c->most, c->waiting.len);
+    c->rig->queued[c->rig->queued_count++] = c;
+    if (c->leaves_on_write) {
+        fanout_leave(c->rig->fanout, m);
+    }
+}
+
+static inline void rig_flush(void *self)
+{
+    struct rig *rig = self;
+    for (size_t i = 0; i < rig->queued_count; i++) {
+        rig_take(rig->queued[i]);
+    }
+    rig->queued_count = 0;
+}
+
+static const struct fanout_ops rig_ops = {rig_write,  rig_pending, rig_broken,
+                                          rig_polled, rig_queue,   rig_flush};
 
 static inline void rig_writable(struct stream *s)
 {
