@@ -59,10 +59,17 @@ void poll_expire(struct api_shard *s, struct session *session);
 void poll_reply(struct conn *c, struct str json);
 void refresh_reply(struct conn *c, const struct refreshed *r);
 
+/* What a client missed goes out at once up to this size, else as its socket takes it. */
+#define CATCH_UP_AT_ONCE ((size_t)32 << 10)
+
 /* ---- streams.c: /ws, /api/v1/stream, /api/v1/poll ---- */
 void open_ws(struct api_shard *s, struct conn *c, const struct http_request *r);
 void open_stream(struct api_shard *s, struct conn *c, const struct http_request *r);
 void open_poll(struct api_shard *s, struct conn *c, const struct http_request *r);
+
+/* Gives a client that has joined what it missed: `first` as collected, or the same in helpings. */
+void catch_up(struct api_shard *s, struct conn *c, const struct fanout_sub *subs, size_t count,
+              const struct str *since, struct str first);
 
 /* ---- commands.c ---- */
 void run_command(struct api_shard *s, struct conn *c, struct str text);

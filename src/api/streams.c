@@ -36,6 +36,17 @@ void open_ws(struct api_shard *s, struct conn *c, const struct http_request *r)
     }
 }
 
+void catch_up(struct api_shard *s, struct conn *c, const struct fanout_sub *subs, size_t count,
+              const struct str *since, struct str first)
+{
+    if (first.len <= CATCH_UP_AT_ONCE) {
+        conn_write(c, first);
+        return;
+    }
+    conn_write_now(c, (struct str){0}); /* what was said before it */
+    fanout_replay(s->fanout, &session_of(c)->member, subs, count, since);
+}
+
 /* ---- SSE ---- */
 
 static void heartbeat(void *self)
@@ -107,11 +118,12 @@ void open_stream(struct api_shard *s, struct conn *c, const struct http_request 
                              FORM_SSE, &first, &resume);
         write_opening(s, w.has_since, &resume, &s->scratch);
         conn_write(c, buf_str(&s->scratch));
-        conn_write(c, buf_str(&first));
-        buf_fini(&first);
-        if (fanout_join(s->fanout, &session->member, FORM_SSE, w.subs, w.count) != OK) {
+        if (fanout_join(s->fanout, &session->member, FORM_SSE, w.subs, w.count) == OK) {
+            catch_up(s, c, w.subs, w.count, w.has_since ? &since : NULL, buf_str(&first));
+        } else {
             conn_finish(c);
         }
+        buf_fini(&first);
     }
     buf_fini(&headers);
     wishes_fini(&w);

@@ -122,7 +122,6 @@ void fanout_drained(struct fanout *f, struct member *m);
 
 /* ---- catching up ---- */
 
-enum catch_up { CATCH_SNAPSHOT, CATCH_SINCE };
 struct fanout_resume {
     bool recovered; /* all that was missed is in what was appended */
     bool reset;     /* the cursor is unknown or too old: snapshots instead */
@@ -138,6 +137,11 @@ struct fanout_resume fanout_catch_up(struct fanout *f, struct str channel, const
 size_t fanout_collect(struct fanout *f, const struct fanout_sub *subs, size_t count,
                       const struct str *since, bool state_too, enum frame_form form,
                       struct buf *out, struct fanout_resume *resume);
+/* Gives a member that has just joined the same messages, but in helpings as its socket takes them,
+ * as to one that was stalled: for what is too much to keep for it at once. Bytes that wait for it
+ * must have been tried on the socket before, so that fanout_drained() follows. */
+void fanout_replay(struct fanout *f, struct member *m, const struct fanout_sub *subs, size_t count,
+                   const struct str *since);
 /* Payload of the newest message of a channel; empty when there is none. */
 struct str fanout_last(struct fanout *f, struct str channel);
 /* Cursor of now. */

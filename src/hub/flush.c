@@ -252,6 +252,38 @@ void fanout_drained(struct fanout *f, struct member *m)
     }
 }
 
+/* As if it had been served up to there, and no further. */
+static void set_back(struct lag_sub *lag, const struct chan *c, bool known, uint64_t seq)
+{
+    if (c->class == CHANNEL_STATE) {
+        *lag = (struct lag_sub){.seq = 0, .count = c->count - c->last_count};
+    } else {
+        lag->seq = known ? max_u64(seq, c->trimmed_seq) : c->trimmed_seq;
+    }
+}
+
+void fanout_replay(struct fanout *f, struct member *m, const struct fanout_sub *subs, size_t count,
+                   const struct str *since)
+{
+    uint64_t seq = 0;
+    bool known = since && fanout_cursor(f, *since, &seq);
+    if (m->state == MEMBER_LIVE && m->group->form != FORM_POLL) {
+        become_stalled(m->group, m, m->group->live[m->slot].pos);
+    }
+    if (m->state != MEMBER_STALLED) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        for (uint32_t k = 0; k < m->group->sub_count; k++) {
+            const struct chan *c = m->group->subs[k].chan;
+            if (str_eq(c->name, subs[i].channel) && (since || c->class == CHANNEL_STATE)) {
+                set_back(&m->lag->subs[k], c, known, seq);
+            }
+        }
+    }
+    fanout_drained(f, m);
+}
+
 /* ---- the flush ---- */
 
 /* How many messages lie behind `pos`. */

@@ -242,6 +242,33 @@ describe('channels', { concurrency: both.length }, () => {
       }
     });
 
+    test('more than a client is kept for at once comes back whole and in order', async () => {
+      const channel = fresh();
+      const { cursor } = await mustPublish(server, { channel, data: -1 });
+      const pad = 'x'.repeat(300);
+      for (let n = 0; n < 3000; n += 500) {
+        await mustPublish(server, Array.from({ length: 500 }, (_, i) => ({ channel, data: [n + i, pad] })));
+      }
+      const wanted = Array.from({ length: 3001 }, (_, i) => i);
+      const client = await Client.connect(server.ws);
+      const told = await client.subscribe(channel, { since: cursor });
+      assert.equal(told.recovered, true);
+      await mustPublish(server, { channel, data: [3000, pad] });
+      const got = await client.take('message', 3001);
+      assert.deepEqual(got.map((m) => m.data[0]), wanted);
+      await client.close();
+      const aborter = new AbortController();
+      const answer = await fetch(`${server.origin}/api/v1/stream?channels=${channel}&since=${cursor}`,
+        { signal: aborter.signal });
+      let text = '';
+      for await (const part of answer.body.pipeThrough(new TextDecoderStream())) {
+        text += part;
+        if (text.includes('"data":[3000,')) break;
+      }
+      aborter.abort();
+      assert.deepEqual([...text.matchAll(/"data":\[(\d+),/g)].map((m) => Number(m[1])), wanted);
+    });
+
     test('SSE: also a client that had seen no event yet has an id to come back with', async () => {
       const channel = fresh();
       const read = async (headers, enough) => {
