@@ -41,7 +41,8 @@ struct feed {
     struct timer timer;
     uint64_t started_ms;
     struct fetch_job *probe;
-    bool simulated; /* the sources in use talk to our own stand-in */
+    unsigned probes; /* asked so far */
+    bool simulated;  /* the sources in use talk to our own stand-in */
 };
 
 /* ---- the stand-in ---- */
@@ -116,7 +117,11 @@ static void on_mode(void *self, enum market_mode mode)
     if (f->opts.summary->mode == mode) {
         return;
     }
-    log_warn("feed", "data is not live", "mode=%s", market_mode_text(mode));
+    if (mode == MODE_LIVE) {
+        log_info("feed", "data is live", "mode=live");
+    } else {
+        log_warn("feed", "data is not live", "mode=%s", market_mode_text(mode));
+    }
     summary_set_mode(f->opts.summary, mode);
     f->opts.mode_changed(f->opts.self);
 }
@@ -233,13 +238,27 @@ static void probed(void *self, const struct fetch_answer *answer)
     }
 }
 
-/* One cheap question to a live provider, once a minute, while simulated. */
+/* One cheap question to a live provider, once a minute, while simulated: in turn, as each of them
+ * is closed to somebody. */
 static void probe_live(struct feed *f)
 {
-    const char *base = f->opts.options->url[PROVIDER_BINANCE];
+    static const struct {
+        enum provider_id provider;
+        const char *path;
+    } cheap[] = {
+        {PROVIDER_BINANCE, "/api/v3/ping"},
+        {PROVIDER_KRAKEN, "/0/public/Time"},
+        {PROVIDER_COINBASE, "/time"},
+    };
+    size_t turn = f->probes++ % ARRAY_LEN(cheap);
+    const char *base = f->opts.options->url[cheap[turn].provider];
+    struct str base_url = str_of(base ? base : provider_row(cheap[turn].provider)->base_url);
     struct buf url = {0};
-    buf_add_str(&url, str_of(base ? base : provider_row(PROVIDER_BINANCE)->base_url));
-    buf_add_lit(&url, "/api/v3/ping");
+    while (str_ends(base_url, STR("/"))) {
+        base_url.len--;
+    }
+    buf_add_str(&url, base_url);
+    buf_add_str(&url, str_of(cheap[turn].path));
     struct fetch_request request = {.url = buf_str(&url), .max_bytes = 4096};
     f->probe = f->fetch->ops->start(f->fetch, &request, probed, f);
     buf_fini(&url);
