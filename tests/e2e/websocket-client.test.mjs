@@ -1,11 +1,15 @@
 /* The two scripts of the page without a browser: backoff, the rule of five attempts, heartbeat, what
- * is counted as failed, merging and ageing. Time is node's mock clock. SPDX-License-Identifier: MIT */
+ * is counted as failed, merging and ageing. Time is a fake clock. SPDX-License-Identifier: MIT */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { afterEach, beforeEach, test, mock } from 'node:test';
+import { afterEach, beforeEach, test } from 'node:test';
 import vm from 'node:vm';
+import FakeTimers from '@sinonjs/fake-timers';
 import { summaryOf } from './lib/mock-server.mjs';
-import { words } from '../../web/light/words.js';
+
+/* Debian 12's node 18 takes a .js file for CommonJS and can't fake Date: hence the URL and the package. */
+const wordsText = readFileSync(new URL('../../web/light/words.js', import.meta.url), 'utf8');
+const { words } = await import(`data:text/javascript,${encodeURIComponent(wordsText)}`);
 
 for (const file of ['websocket-client.js', 'websocket-dashboard.js']) {
   vm.runInThisContext(readFileSync(new URL(`../../web/light/${file}`, import.meta.url), 'utf8'));
@@ -37,6 +41,7 @@ class FakeSocket {
   }
 }
 
+let fakeTime;
 let clockMs = 0;
 function newClient(options = {}) {
   return new MarketDataWebSocket('ws://test/ws', {
@@ -45,7 +50,7 @@ function newClient(options = {}) {
 }
 function pass(ms) {
   clockMs += ms;
-  mock.timers.tick(ms);
+  fakeTime.tick(ms);
 }
 /* Lets what is under way finish; setImmediate is not mocked. */
 const settle = async () => {
@@ -57,9 +62,11 @@ const welcome = (changes) => ({ type: 'welcome', timestamp: new Date(Date.now())
 
 beforeEach(() => {
   FakeSocket.all = [];
-  mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: Date.UTC(2026, 10, 21, 10) });
+  fakeTime = FakeTimers.install({
+    toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date'], now: Date.UTC(2026, 10, 21, 10),
+  });
 });
-afterEach(() => mock.timers.reset());
+afterEach(() => fakeTime.uninstall());
 
 test('the wait doubles from 250 ms to a cap of 15 s', () => {
   const waits = [1, 2, 3, 4, 5, 6, 7, 8, 50].map((n) => MarketDataWebSocket.backoffMs(n, () => 1));
