@@ -77,6 +77,10 @@ static void do_subscribe(struct api_shard *s, struct conn *c, const struct comma
     }
     uint32_t interval = interval_of_hz(cmd->max_hz);
     struct fanout_sub sub = {.channel = cmd->channel, .interval_ms = interval};
+    shard_reach(s, cmd->since);
+    if (conn_is_closing(c)) {
+        return;
+    }
     struct buf first = {0};
     char cursor[CURSOR_LEN + 1];
     struct fanout_resume resume =

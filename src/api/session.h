@@ -46,6 +46,9 @@ struct api_shard *shard_of(struct conn *c);
 uint64_t session_wait(struct api_shard *s, struct conn *c);
 /* True: within the client's rate; else *retry_s says when. */
 bool session_take_token(struct api_shard *s, struct conn *c, int64_t *retry_s);
+/* Takes letters in when the cursor names a message that is still among them: the client has it from
+ * another shard. May close conns. */
+void shard_reach(struct api_shard *s, struct str cursor);
 const struct answers *shard_answers(struct api_shard *s);
 int64_t shard_wall_ms(struct api_shard *s);
 

@@ -33,6 +33,13 @@ const struct answers *shard_answers(struct api_shard *s)
     return s->answers;
 }
 
+void shard_reach(struct api_shard *s, struct str cursor)
+{
+    if (fanout_cursor_ahead(s->fanout, cursor)) {
+        mailbox_take(s->opts.mail);
+    }
+}
+
 uint64_t session_wait(struct api_shard *s, struct conn *c)
 {
     struct session *session = session_of(c);

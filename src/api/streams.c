@@ -99,6 +99,7 @@ void open_stream(struct api_shard *s, struct conn *c, const struct http_request 
         reply_problem(c, 505, "HTTP Version Not Supported", "Event streams need HTTP/1.1.",
                       (struct str){0});
     } else {
+        shard_reach(s, buf_str(&w.since));
         (void)origin_allowed(s->opts.settings, r, conn_is_tls(c), &headers);
         buf_add_lit(&headers, "Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n");
         (void)conn_start_stream(c, &(struct http_reply){.status = 200,
@@ -171,6 +172,7 @@ void open_poll(struct api_shard *s, struct conn *c, const struct http_request *r
         return;
     }
     struct str since = buf_str(&w.since);
+    shard_reach(s, since);
     struct buf messages = {0};
     size_t n = fanout_collect(s->fanout, w.subs, w.count, w.has_since ? &since : NULL, false,
                               FORM_POLL, &messages, &resume);

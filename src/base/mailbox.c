@@ -50,6 +50,11 @@ static void collect(void *self)
     }
 }
 
+void mailbox_take(struct mailbox *m)
+{
+    collect(m);
+}
+
 struct mailbox *mailbox_new(struct loop *l, size_t capacity)
 {
     struct mailbox *m = mem_zero(sizeof(*m));

@@ -386,16 +386,27 @@ void fanout_leave(struct fanout *f, struct member *m)
 
 /* ---- catching up ---- */
 
-bool fanout_cursor(const struct fanout *f, struct str cursor, uint64_t *seq)
+static bool read_cursor(const struct fanout *f, struct str cursor, uint64_t *seq)
 {
     size_t dash = str_find(cursor, '-', 0);
+    return dash != SIZE_MAX && str_eq(str_sub(cursor, 0, dash), str_of(f->epoch)) &&
+           str_to_u64(str_from(cursor, dash + 1), seq) == OK;
+}
+
+bool fanout_cursor(const struct fanout *f, struct str cursor, uint64_t *seq)
+{
     uint64_t value = 0;
-    if (dash == SIZE_MAX || !str_eq(str_sub(cursor, 0, dash), str_of(f->epoch)) ||
-        str_to_u64(str_from(cursor, dash + 1), &value) != OK || value > f->seq) {
+    if (!read_cursor(f, cursor, &value) || value > f->seq) {
         return false;
     }
     *seq = value;
     return true;
+}
+
+bool fanout_cursor_ahead(const struct fanout *f, struct str cursor)
+{
+    uint64_t value = 0;
+    return read_cursor(f, cursor, &value) && value > f->seq;
 }
 
 size_t fanout_collect(struct fanout *f, const struct fanout_sub *subs, size_t count,

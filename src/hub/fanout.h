@@ -128,6 +128,8 @@ struct fanout_resume {
 };
 /* Reads a cursor. False: malformed, of another epoch, or from the future. */
 bool fanout_cursor(const struct fanout *f, struct str cursor, uint64_t *seq);
+/* The cursor is of this epoch and above all that came here: of another shard, which was faster. */
+bool fanout_cursor_ahead(const struct fanout *f, struct str cursor);
 /* Appends what a client of `channel` should see first: the last value of each key of a state
  * channel; with `since` (may be NULL: none was given) the messages of an event channel after it. */
 struct fanout_resume fanout_catch_up(struct fanout *f, struct str channel, const struct str *since,

@@ -1,0 +1,461 @@
+/* The server's halves, api_main and two api_shards, stepped on one thread under virtual time, with
+ * WebSocket clients on loopback that stall, vanish and come back to either shard with their cursor,
+ * and one that polls. All messages are of one channel and nothing else is published, so message i
+ * has seq i: each client must see 1, 2, 3 … from where it began, whatever happens to it.
+ * SPDX-License-Identifier: MIT */
+#include "api/api.h"
+#include "base/alloc.h"
+#include "tests/lib/test.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { SHARDS = 2, CLIENTS = 8, STEPS = 6000 };
+
+struct peer {
+    int fd; /* -1: away */
+    struct buf in;
+    bool upgraded, stalled, subscribed;
+    uint64_t last; /* newest message it has; 0: never subscribed */
+    uint64_t seen, gaps, returns;
+    char cursor[CURSOR_LEN + 1];
+    bool asked; /* the one that polls: an answer is due */
+};
+
+struct world {
+    struct clock clock;
+    struct loop *loop, *shard_loops[SHARDS];
+    struct mailbox *mail, *shard_mail[SHARDS];
+    struct hub *hub;
+    struct summary summary;
+    struct api_settings settings;
+    struct api_main *main;
+    struct api_shard *shards[SHARDS];
+    uint16_t ports[SHARDS];
+    struct peer peers[CLIENTS], poller;
+    int publisher;
+    uint64_t published, random;
+};
+
+static uint64_t roll(struct world *w, uint64_t below)
+{
+    w->random ^= w->random << 13;
+    w->random ^= w->random >> 7;
+    w->random ^= w->random << 17;
+    return w->random % below;
+}
+
+/* ---- the server ---- */
+
+static int health(void *self, struct json_writer *w)
+{
+    (void)self;
+    (void)w;
+    return 0;
+}
+
+static struct world *world_new(enum io_kind io, uint64_t seed)
+{
+    struct world *w = mem_zero(sizeof(*w));
+    w->random = seed;
+    clock_init_virtual(&w->clock, 1000, 1767225600000);
+    if (loop_new(&(struct loop_opts){.io = io, .clock = &w->clock}, &w->loop) != OK) {
+        mem_free(w);
+        skip();
+    }
+    w->mail = mailbox_new(w->loop, 64);
+    w->hub = hub_new(&(struct hub_opts){.loop = w->loop, .history_bytes = 64 << 20});
+    w->settings = (struct api_settings){
+        .token = "t", .origins = "", .dashboard_ms = 30000, .btc_price_ms = 10000, .version = "x"};
+    summary_init(&w->summary, MODE_DEMO);
+    w->main = api_main_new(&(struct api_main_opts){.loop = w->loop,
+                                                   .mail = w->mail,
+                                                   .hub = w->hub,
+                                                   .summary = &w->summary,
+                                                   .settings = &w->settings,
+                                                   .health = health,
+                                                   .self = w});
+    for (int i = 0; i < SHARDS; i++) {
+        assert_ok(loop_new(&(struct loop_opts){.io = io, .clock = &w->clock}, &w->shard_loops[i]));
+        w->shard_mail[i] = mailbox_new(w->shard_loops[i], 4); /* full now and then */
+        w->shards[i] = api_shard_new(&(struct api_shard_opts){.loop = w->shard_loops[i],
+                                                              .mail = w->shard_mail[i],
+                                                              .main_mail = w->mail,
+                                                              .main = w->main,
+                                                              .settings = &w->settings,
+                                                              .index = i});
+        assert_ok(net_listen(api_shard_net(w->shards[i]), "127.0.0.1:0", &w->ports[i]));
+        api_main_add_shard(w->main, w->shards[i], w->shard_mail[i]);
+    }
+    api_main_start(w->main);
+    return w;
+}
+
+static void turn(struct world *w)
+{
+    loop_turn(w->loop, 0);
+    for (int i = 0; i < SHARDS; i++) {
+        loop_turn(w->shard_loops[i], 0);
+    }
+}
+
+static void world_free(struct world *w)
+{
+    for (int i = 0; i < SHARDS; i++) {
+        api_shard_drain(w->shards[i]);
+        api_shard_cut(w->shards[i]);
+        for (int k = 0; k < 100 && net_count(api_shard_net(w->shards[i])); k++) {
+            turn(w);
+        }
+        assert_int_equal(net_count(api_shard_net(w->shards[i])), 0);
+    }
+    turn(w); /* letters that are still under way */
+    api_main_free(w->main);
+    hub_free(w->hub);
+    for (int i = 0; i < SHARDS; i++) {
+        api_shard_free(w->shards[i]);
+        mailbox_free(w->shard_mail[i]);
+        loop_free(w->shard_loops[i]);
+    }
+    mailbox_free(w->mail);
+    loop_free(w->loop);
+    mem_free(w);
+}
+
+/* ---- sockets ---- */
+
+static int dial(uint16_t port, int receive_bytes)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (receive_bytes) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof(receive_bytes));
+    }
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    (void)fcntl(fd, F_SETFL, O_NONBLOCK);
+    return fd;
+}
+
+static void say(int fd, struct str text)
+{
+    assert_int_equal(send(fd, text.ptr, text.len, MSG_NOSIGNAL), (ssize_t)text.len);
+}
+
+static void take(struct peer *p)
+{
+    char bytes[65536];
+    for (ssize_t n; (n = recv(p->fd, bytes, sizeof(bytes), 0)) > 0;) {
+        buf_add(&p->in, bytes, (size_t)n);
+    }
+}
+
+static uint64_t number_behind(struct str text, const char *mark)
+{
+    size_t at = str_find_str(text, str_of(mark));
+    uint64_t value = 0;
+    assert_true(at != SIZE_MAX);
+    for (at += strlen(mark); at < text.len && text.ptr[at] >= '0' && text.ptr[at] <= '9'; at++) {
+        value = value * 10 + (uint64_t)(text.ptr[at] - '0');
+    }
+    return value;
+}
+
+static void keep_cursor(struct peer *p, struct str text)
+{
+    size_t at = str_find_str(text, STR("\"cursor\":\""));
+    assert_true(at != SIZE_MAX);
+    text = str_from(text, at + 10);
+    text = str_sub(text, 0, str_find(text, '"', 0));
+    assert_true(text.len <= CURSOR_LEN);
+    memcpy(p->cursor, text.ptr, text.len);
+    p->cursor[text.len] = '\0';
+}
+
+/* ---- publishing ---- */
+
+static void publish(struct world *w, size_t padding)
+{
+    struct buf body = {0};
+    struct buf request = {0};
+    struct peer answer = {.fd = w->publisher};
+    buf_printf(&body, "{\"channel\":\"app:a\",\"data\":{\"i\":%llu,\"pad\":\"",
+               (unsigned long long)++w->published);
+    for (size_t i = 0; i < padding; i++) {
+        buf_add_char(&body, 'x');
+    }
+    buf_add_lit(&body, "\"}}");
+    buf_printf(&request,
+               "POST /api/v1/publish HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer t\r\n"
+               "Content-Length: %zu\r\n\r\n",
+               body.len);
+    buf_add_str(&request, buf_str(&body));
+    say(w->publisher, buf_str(&request));
+    for (int i = 0; i < 200 && str_find_str(buf_str(&answer.in), STR("\"accepted\":1")) == SIZE_MAX;
+         i++) {
+        turn(w);
+        take(&answer);
+    }
+    assert_contains(buf_str(&answer.in), "\"accepted\":1");
+    keep_cursor(&answer, buf_str(&answer.in));
+    assert_int_equal(number_behind(str_of(answer.cursor), "-"), w->published);
+    buf_fini(&answer.in);
+    buf_fini(&request);
+    buf_fini(&body);
+}
+
+/* ---- a WebSocket client ---- */
+
+static void come(struct world *w, struct peer *p)
+{
+    p->fd = dial(w->ports[roll(w, SHARDS)], 4096);
+    p->upgraded = p->subscribed = p->stalled = false;
+    buf_clear(&p->in);
+    say(p->fd, STR("GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+                   "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"));
+}
+
+static void subscribe(struct peer *p)
+{
+    static const uint8_t mask[4] = {1, 2, 3, 4};
+    struct buf text = {0};
+    struct buf frame = {0};
+    buf_add_lit(&text, "{\"type\":\"subscribe\",\"channel\":\"app:a\"");
+    if (p->cursor[0]) {
+        buf_printf(&text, ",\"params\":{\"since\":\"%s\"}", p->cursor);
+    }
+    buf_add_char(&text, '}');
+    ws_frame(&frame, WS_TEXT, true, false, buf_str(&text), mask);
+    say(p->fd, buf_str(&frame));
+    buf_fini(&frame);
+    buf_fini(&text);
+}
+
+static void hear(struct peer *p, struct str text)
+{
+    if (str_starts(text, STR("{\"type\":\"message\""))) {
+        uint64_t i = number_behind(text, "\"i\":");
+        assert_true(p->subscribed);
+        assert_int_equal(i, p->last + 1);
+        p->last = i;
+        p->seen++;
+        keep_cursor(p, text);
+    } else if (str_starts(text, STR("{\"type\":\"gap\""))) {
+        uint64_t to = number_behind(str_from(text, str_find_str(text, STR("\"to\":"))), "-");
+        assert_true(to > p->last);
+        p->last = to;
+        p->gaps++;
+    } else if (str_starts(text, STR("{\"type\":\"subscribed\""))) {
+        p->subscribed = true;
+        if (p->cursor[0]) {
+            p->returns++;
+            assert_contains(text, "\"recovered\":true");
+            assert_contains(text, "\"reset\":false");
+        } else {
+            keep_cursor(p, text);
+            p->last = number_behind(str_of(p->cursor), "-");
+        }
+    } else {
+        assert_true(str_starts(text, STR("{\"type\":\"welcome\"")));
+    }
+}
+
+static void listen_to(struct peer *p)
+{
+    take(p);
+    if (!p->upgraded) {
+        size_t end = str_find_str(buf_str(&p->in), STR("\r\n\r\n"));
+        if (end == SIZE_MAX) {
+            return;
+        }
+        assert_contains(buf_str(&p->in), "101 ");
+        buf_drop(&p->in, end + 4);
+        p->upgraded = true;
+        subscribe(p);
+    }
+    size_t at = 0;
+    while (p->in.len - at >= 10) {
+        const uint8_t *b = (const uint8_t *)p->in.ptr + at;
+        size_t head = b[1] == 127 ? 10 : b[1] == 126 ? 4 : 2;
+        uint64_t len = head == 2 ? b[1] : 0;
+        assert_int_equal(b[0], 0x81);
+        for (size_t i = 2; i < head; i++) {
+            len = len << 8 | b[i];
+        }
+        if (p->in.len - at - head < len) {
+            break;
+        }
+        hear(p, str_make((const char *)b + head, len));
+        at += head + len;
+    }
+    buf_drop(&p->in, at);
+}
+
+static void go(struct peer *p)
+{
+    close(p->fd);
+    p->fd = -1;
+}
+
+/* ---- a client that polls, a new connection each time ---- */
+
+static void poll_read(struct peer *p, struct str body)
+{
+    assert_contains(body, "\"reset\":false");
+    for (size_t at; (at = str_find_str(body, STR("\"i\":"))) != SIZE_MAX;) {
+        body = str_from(body, at);
+        assert_int_equal(number_behind(body, "\"i\":"), p->last + 1);
+        p->last++;
+        p->seen++;
+        body = str_from(body, 4);
+    }
+}
+
+static void poll_some(struct world *w)
+{
+    struct peer *p = &w->poller;
+    if (p->fd < 0) {
+        struct buf request = {0};
+        p->fd = dial(w->ports[roll(w, SHARDS)], 0);
+        buf_printf(&request,
+                   "GET /api/v1/poll?channels=app:a%s%s HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                   p->cursor[0] ? "&since=" : "", p->cursor);
+        say(p->fd, buf_str(&request));
+        buf_fini(&request);
+        return;
+    }
+    take(p);
+    size_t head = str_find_str(buf_str(&p->in), STR("\r\n\r\n"));
+    if (head == SIZE_MAX) {
+        return;
+    }
+    uint64_t len = number_behind(buf_str(&p->in), "Content-Length: ");
+    if (p->in.len < head + 4 + len) {
+        return;
+    }
+    struct str body = str_from(buf_str(&p->in), head + 4);
+    bool first = !p->cursor[0];
+    keep_cursor(p, body);
+    if (first) {
+        p->last = number_behind(str_of(p->cursor), "-");
+    } else {
+        poll_read(p, body);
+        assert_int_equal(number_behind(str_of(p->cursor), "-"), p->last);
+    }
+    buf_clear(&p->in);
+    go(p);
+}
+
+/* ---- the run ---- */
+
+static void step(struct world *w)
+{
+    struct peer *p = &w->peers[roll(w, CLIENTS)];
+    switch (roll(w, 10)) {
+    case 0:
+        if (p->fd >= 0 && roll(w, 4) == 0) {
+            go(p); /* whatever is under way is lost with the connection */
+        }
+        break;
+    case 1:
+        p->stalled = p->fd >= 0 && roll(w, 2);
+        break;
+    case 2:
+    case 3:
+        for (uint64_t n = roll(w, 4); n > 0; n--) {
+            publish(w, roll(w, 10) ? roll(w, 300) : roll(w, 60000));
+        }
+        break;
+    case 4:
+        clock_advance_us(&w->clock, roll(w, 20000));
+        break;
+    case 5:
+        poll_some(w);
+        break;
+    case 6:
+        loop_turn(w->shard_loops[roll(w, SHARDS)], 0); /* one ahead of the other */
+        break;
+    default:
+        if (p->fd < 0) {
+            come(w, p);
+        } else if (!p->stalled) {
+            listen_to(p);
+        }
+        turn(w);
+    }
+}
+
+static void come_to_rest(struct world *w)
+{
+    for (int round = 0; round < 3000; round++) {
+        bool done = w->poller.last == w->published;
+        for (int i = 0; i < CLIENTS; i++) {
+            if (w->peers[i].fd < 0) {
+                come(w, &w->peers[i]);
+            }
+            listen_to(&w->peers[i]);
+            done = done && w->peers[i].last == w->published;
+        }
+        poll_some(w);
+        clock_advance_us(&w->clock, 1000);
+        turn(w);
+        if (done) {
+            return;
+        }
+    }
+    fail_msg("not everyone has message %llu", (unsigned long long)w->published);
+}
+
+static void run(enum io_kind io, uint64_t seed)
+{
+    struct world *w = world_new(io, seed);
+    uint64_t returns = 0;
+    w->publisher = dial(w->ports[0], 0);
+    w->poller.fd = -1;
+    for (int i = 0; i < CLIENTS; i++) {
+        w->peers[i].fd = -1;
+    }
+    turn(w);
+    for (int i = 0; i < STEPS; i++) {
+        step(w);
+    }
+    come_to_rest(w);
+    for (int i = 0; i < CLIENTS; i++) {
+        assert_int_equal(w->peers[i].gaps, 0); /* the history holds all of this run */
+        returns += w->peers[i].returns;
+        go(&w->peers[i]);
+        buf_fini(&w->peers[i].in);
+    }
+    assert_true(returns > CLIENTS && w->poller.seen > 100);
+    if (w->poller.fd >= 0) {
+        go(&w->poller);
+    }
+    buf_fini(&w->poller.in);
+    close(w->publisher);
+    world_free(w);
+}
+
+TEST(clients_that_come_back_lose_and_double_nothing_epoll)
+{
+    run(IO_EPOLL, 11);
+    run(IO_EPOLL, 12345);
+}
+
+TEST(clients_that_come_back_lose_and_double_nothing_uring)
+{
+    run(IO_URING, 77);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(clients_that_come_back_lose_and_double_nothing_epoll),
+        cmocka_unit_test(clients_that_come_back_lose_and_double_nothing_uring),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
