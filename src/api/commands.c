@@ -119,7 +119,9 @@ static void do_subscribe(struct api_shard *s, struct conn *c, const struct comma
     json_key(&w, "reset");
     json_bool(&w, resume.reset);
     close_reply(s, c, &w, &json);
-    catch_up(s, c, &sub, 1, cmd->since.ptr ? &cmd->since : NULL, buf_str(&first));
+    if (!send_standard(s, c, cmd->channel)) {
+        catch_up(s, c, &sub, 1, cmd->since.ptr ? &cmd->since : NULL, buf_str(&first));
+    }
     buf_fini(&first);
 }
 

@@ -49,13 +49,14 @@ static bool etag_matches(const struct http_request *r, const char *etag)
 
 /* ---- the summary ---- */
 
-/* C5: whoever reads a price older than five minutes causes one fetch. */
-static void note_old_price(struct api_shard *s, const struct answers *a)
+/* A reader keeps the sources at their pace; one who finds a price older than five minutes causes
+ * one fetch (C5). */
+static void note_read(struct api_shard *s, const struct answers *a)
 {
     uint64_t now = loop_now_ms(s->loop);
     bool old = shard_wall_ms(s) - a->btc_as_of_ms >= STALE_FOR_READERS_MS;
     metric_add(old ? &old_reads : &fresh_reads, 1);
-    if (!old || !s->opts.settings->sources || now < s->demanded_ms + DEMAND_EVERY_MS) {
+    if (!s->opts.settings->sources || now < s->demanded_ms + DEMAND_EVERY_MS) {
         return;
     }
     s->demanded_ms = now;
@@ -67,7 +68,7 @@ static void get_summary(struct api_shard *s, struct conn *c, const struct http_r
 {
     const struct answers *a = shard_answers(s);
     (void)body;
-    note_old_price(s, a);
+    note_read(s, a);
     if (etag_matches(r, a->summary_etag)) {
         struct buf headers = {0};
         buf_printf(&headers, "Cache-Control: no-cache\r\nETag: %s\r\n", a->summary_etag);

@@ -70,6 +70,9 @@ void open_ws(struct api_shard *s, struct conn *c, const struct http_request *r);
 void open_stream(struct api_shard *s, struct conn *c, const struct http_request *r);
 void open_poll(struct api_shard *s, struct conn *c, const struct http_request *r);
 
+/* Sends one of the standard messages as it would be now; false: no such channel, or nothing known.
+ */
+bool send_standard(struct api_shard *s, struct conn *c, struct str channel);
 /* Gives a client that has joined what it missed: `first` as collected, or the same in helpings. */
 void catch_up(struct api_shard *s, struct conn *c, const struct fanout_sub *subs, size_t count,
               const struct str *since, struct str first);

@@ -8,6 +8,30 @@ enum { POLL_MS = 25000, HEARTBEAT_MS = 15000 };
 
 /* ---- WebSocket ---- */
 
+/* The two standard messages are sent as they would be now, not as they were up to 30 s ago: no
+ * number may step back behind the welcome, and no cursor behind what the client has. */
+bool send_standard(struct api_shard *s, struct conn *c, struct str channel)
+{
+    static const struct str mark = {"\"cursor\":\"", 10};
+    const struct answers *a = shard_answers(s);
+    struct str text = buf_str(str_eq(channel, standard_channels[0].channel)   ? &a->dashboard
+                              : str_eq(channel, standard_channels[1].channel) ? &a->btc_price
+                                                                              : &(struct buf){0});
+    size_t from = str_find_str(text, mark);
+    if (from == SIZE_MAX) {
+        return false;
+    }
+    char cursor[CURSOR_LEN + 1];
+    struct buf json = {0};
+    fanout_cursor_text(s->fanout, cursor);
+    buf_add(&json, text.ptr, from + mark.len);
+    buf_add_str(&json, str_of(cursor));
+    buf_add_str(&json, str_from(text, str_find(text, '"', from + mark.len)));
+    conn_send_ws(c, WS_TEXT, buf_str(&json), true);
+    buf_fini(&json);
+    return true;
+}
+
 void open_ws(struct api_shard *s, struct conn *c, const struct http_request *r)
 {
     struct session *session = session_of(c);
@@ -24,11 +48,8 @@ void open_ws(struct api_shard *s, struct conn *c, const struct http_request *r)
     buf_clear(&s->scratch);
     message_welcome(&s->scratch, buf_str(&a->summary), a->mode, shard_wall_ms(s), cursor);
     conn_send_ws(c, WS_TEXT, buf_str(&s->scratch), true);
-    /* The two standard messages are sent as they would be now, not as they were up to 30 s ago: no
-     * number may step back behind the welcome. */
-    if (a->dashboard.len) {
-        conn_send_ws(c, WS_TEXT, buf_str(&a->dashboard), true);
-        conn_send_ws(c, WS_TEXT, buf_str(&a->btc_price), true);
+    for (size_t i = 0; i < STANDARD_CHANNELS; i++) {
+        (void)send_standard(s, c, standard_channels[i].channel);
     }
     if (fanout_join(s->fanout, &session->member, form, standard_channels, STANDARD_CHANNELS) !=
         OK) {
@@ -64,9 +85,7 @@ static void heartbeat(void *self)
     }
 }
 
-/* The pace of reconnecting, and an id at once: whoever leaves before the first message has a cursor
- * to come back with (an event without data sets the id and is not dispatched). Who came back is
- * told how that went. */
+/* The pace of reconnecting; who came back is told how that went. */
 static void write_opening(struct api_shard *s, bool resumed, const struct fanout_resume *resume,
                           struct buf *out)
 {
@@ -75,16 +94,29 @@ static void write_opening(struct api_shard *s, bool resumed, const struct fanout
     char time[CLOCK_RFC3339_LEN + 1];
     fanout_cursor_text(s->fanout, cursor);
     clock_format_rfc3339(shard_wall_ms(s), time);
-    buf_printf(&event, "retry: 2000\nid: %s\n\n", cursor);
+    buf_add_lit(&event, "retry: 2000\n");
     if (resumed) {
         buf_printf(&event,
                    "event: subscribed\ndata: {\"type\":\"subscribed\",\"cursor\":\"%s\","
-                   "\"recovered\":%s,\"reset\":%s,\"timestamp\":\"%s\"}\n\n",
+                   "\"recovered\":%s,\"reset\":%s,\"timestamp\":\"%s\"}\n",
                    cursor, resume->recovered ? "true" : "false", resume->reset ? "true" : "false",
                    time);
     }
+    buf_add_char(&event, '\n');
     buf_printf(out, "%zx\r\n%.*s\r\n", event.len, STR_ARG(buf_str(&event)));
     buf_fini(&event);
+}
+
+/* An id behind what came first (an event without data sets the id and is not dispatched): whoever
+ * leaves before the first message has a cursor to come back with, and snapshots of older numbers do
+ * not set it back. */
+static void write_id(struct api_shard *s, struct conn *c)
+{
+    char cursor[CURSOR_LEN + 1];
+    char text[CURSOR_LEN + 24];
+    fanout_cursor_text(s->fanout, cursor);
+    int n = snprintf(text, sizeof(text), "%zx\r\nid: %s\n\n\r\n", strlen(cursor) + 6, cursor);
+    conn_write(c, str_make(text, (size_t)n));
 }
 
 void open_stream(struct api_shard *s, struct conn *c, const struct http_request *r)
@@ -119,8 +151,12 @@ void open_stream(struct api_shard *s, struct conn *c, const struct http_request 
                              FORM_SSE, &first, &resume);
         write_opening(s, w.has_since, &resume, &s->scratch);
         conn_write(c, buf_str(&s->scratch));
+        bool at_once = first.len <= CATCH_UP_AT_ONCE;
         if (fanout_join(s->fanout, &session->member, FORM_SSE, w.subs, w.count) == OK) {
             catch_up(s, c, w.subs, w.count, w.has_since ? &since : NULL, buf_str(&first));
+            if (at_once) {
+                write_id(s, c);
+            }
         } else {
             conn_finish(c);
         }

@@ -18,7 +18,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAIN_LETTERS = 16384, WORKERS = 2, CACHE_ENTRIES = 1000, CACHE_BYTES = 8 << 20 };
+enum {
+    MAIN_LETTERS = 16384,
+    WORKERS = 2,
+    CACHE_ENTRIES = 1000,
+    CACHE_BYTES = 8 << 20,
+    DEMAND_MS = 30000
+};
 
 struct server {
     struct options options;
@@ -40,6 +46,7 @@ struct server {
     struct shards *shards;
     struct feed *feed;
     struct collect_hook signal_hook;
+    struct timer demand_timer;
     int64_t started_ms;
     bool draining;
 };
@@ -112,6 +119,16 @@ static void do_refresh(void *self, api_refresh_done_fn done, void *done_self)
 static void do_demand(void *self)
 {
     feed_demand(((struct server *)self)->feed);
+}
+
+/* Whoever is connected watches: the sources stay at their pace while somebody does. */
+static void demand_due(void *self)
+{
+    struct server *s = self;
+    if (shards_clients(s->shards) > 0) {
+        feed_demand(s->feed);
+    }
+    timer_start(s->loop, &s->demand_timer, loop_now_ms(s->loop) + DEMAND_MS, demand_due, s);
 }
 
 static void do_keep(void *self, struct str summary)
@@ -336,6 +353,9 @@ static enum err open_feed(struct server *s, struct buf *error)
 static void close_all(struct server *s)
 {
     api_main_free(s->api);
+    if (s->loop) {
+        timer_stop(s->loop, &s->demand_timer);
+    }
     feed_stop(s->feed);
     shards_free(s->shards);
     hub_free(s->hub);
@@ -395,6 +415,7 @@ static enum err run(struct server *s, struct buf *error)
     if (s->feed) {
         keep_start(&s->keep, s->loop, s->cache, &s->summary, on_changed, s);
         feed_start(s->feed);
+        timer_start(s->loop, &s->demand_timer, loop_now_ms(s->loop) + DEMAND_MS, demand_due, s);
     }
     say_hello(s, port);
     loop_run(s->loop);

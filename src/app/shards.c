@@ -243,6 +243,15 @@ const char *shards_io_reason(const struct shards *s)
     return s->io_reason;
 }
 
+uint64_t shards_clients(const struct shards *s)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < s->count; i++) {
+        sum += __atomic_load_n(&s->all[i].clients, __ATOMIC_RELAXED);
+    }
+    return sum;
+}
+
 int shards_health(const struct shards *s, struct json_writer *w, int64_t since_ms)
 {
     int worst = 0;

@@ -30,6 +30,8 @@ void shards_drain(struct shards *s, uint32_t within_ms);
 void shards_free(struct shards *s);
 const char *shards_io_name(const struct shards *s);
 const char *shards_io_reason(const struct shards *s);
+/* Connections of all shards, as of at most a second ago. */
+uint64_t shards_clients(const struct shards *s);
 /* A component each, for /api/health; the worst status (0, 1, 2). */
 int shards_health(const struct shards *s, struct json_writer *w, int64_t since_ms);
 
