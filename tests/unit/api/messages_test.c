@@ -30,37 +30,37 @@ static struct summary some(void)
     return s;
 }
 
-#define SUMMARY                                                                                                  \
-    "{\"btc_price\":67123.45,\"btc_change_24h\":null,\"market_cap\":null,\"volume_24h\":null,"                   \
-    "\"fear_greed_index\":null,\"rsi_14\":55.5,\"last_updated\":\"2025-12-31T23:59:59.123Z\","                   \
-    "\"mode\":\"demo\",\"stale\":[\"btc_change_24h\",\"market_cap\",\"volume_24h\","                             \
-    "\"fear_greed_index\",\"rsi_14\"],\"sources\":{\"btc_price\":{\"provider\":\"binance\","                     \
-    "\"as_of\":\"2025-12-31T23:59:58.623Z\",\"age_s\":1.5,\"method\":\"ticker_24h\"}," UNKNOWN("b"               \
-                                                                                               "t"               \
-                                                                                               "c"               \
-                                                                                               "_"               \
-                                                                                               "c"               \
-                                                                                               "h"               \
-                                                                                               "a"               \
-                                                                                               "n"               \
-                                                                                               "g"               \
-                                                                                               "e"               \
-                                                                                               "_"               \
-                                                                                               "2"               \
-                                                                                               "4"               \
-                                                                                               "h") "," UNKNOWN( \
-        "market_cap") "," UNKNOWN("volume_24h") "," UNKNOWN("fear_greed_index") ",\"rsi_14\":{"                  \
-                                                                                "\"provider\":"                  \
-                                                                                "\"coingecko\","                 \
-                                                                                "\"as_of\":"                     \
-                                                                                "\"2025-12-31T23:"               \
-                                                                                "59:58.123Z\","                  \
-                                                                                "\"age_s\":2,"                   \
-                                                                                "\"method\":"                    \
-                                                                                "\"computed\","                  \
-                                                                                "\"closes\":90,"                 \
-                                                                                "\"reason\":\"it "               \
-                                                                                "said 429\"}}"
+#define SUMMARY                                                                                                     \
+    "{\"btc_price\":67123.45,\"btc_change_24h\":null,\"market_cap\":null,\"volume_24h\":null,"                      \
+    "\"fear_greed_index\":null,\"rsi_14\":55.5,\"last_updated\":\"2025-12-31T23:59:59.123Z\","                      \
+    "\"mode\":\"demo\",\"stale\":[\"btc_change_24h\",\"market_cap\",\"volume_24h\","                                \
+    "\"fear_greed_index\",\"rsi_14\"],\"sources\":{\"btc_price\":{\"provider\":\"binance\","                        \
+    "\"as_of\":\"2025-12-31T23:59:58.623Z\",\"age_s\":1.5,\"method\":\"ticker_24h\"}," UNKNOWN(                     \
+        "b"                                                                                                         \
+        "t"                                                                                                         \
+        "c"                                                                                                         \
+        "_"                                                                                                         \
+        "c"                                                                                                         \
+        "h"                                                                                                         \
+        "a"                                                                                                         \
+        "n"                                                                                                         \
+        "g"                                                                                                         \
+        "e"                                                                                                         \
+        "_"                                                                                                         \
+        "2"                                                                                                         \
+        "4"                                                                                                         \
+        "h") "," UNKNOWN("market_cap") "," UNKNOWN("volume_24h") "," UNKNOWN("fear_greed_index") ",\"rsi_14\":{"    \
+                                                                                                 "\"provider\":"    \
+                                                                                                 "\"coingecko\","   \
+                                                                                                 "\"as_of\":"       \
+                                                                                                 "\"2025-12-31T23:" \
+                                                                                                 "59:58.123Z\","    \
+                                                                                                 "\"age_s\":2,"     \
+                                                                                                 "\"method\":"      \
+                                                                                                 "\"computed\","    \
+                                                                                                 "\"closes\":90,"   \
+                                                                                                 "\"reason\":\"it " \
+                                                                                                 "said 429\"}}"
 
 TEST(a_summary_says_every_number_its_source_and_what_is_stale)
 {
