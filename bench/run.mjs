@@ -9,9 +9,10 @@ import { report } from "./lib/report.mjs";
 import * as sections from "./lib/sections.mjs";
 import { describeServers } from "./lib/servers.mjs";
 
-const USAGE = `usage: bench/run [--quick] [--only SECTION,…] [--build DIR] [--server FILE] [--out FILE]
+const USAGE = `usage: bench/run [--quick | --medium] [--only SECTION,…] [--build DIR] [--server FILE] [--out FILE]
 
   --quick        under four minutes: fewer rotations, sizes and servers
+  --medium       about eight minutes: all sizes, three rotations where ratios are tight
   --only LIST    of cost, rate, memory, deflate, tls, shards, stalled, own, http
   --build DIR    where the programs were built (build/release)
   --server FILE  another coincast to measure with this build's load client
@@ -27,6 +28,7 @@ function readFlags() {
     const { values } = parseArgs({
       options: {
         quick: { type: "boolean", default: false },
+        medium: { type: "boolean", default: false },
         only: { type: "string" },
         build: { type: "string", default: join(root, "build/release") },
         server: { type: "string" },
@@ -41,11 +43,28 @@ function readFlags() {
   }
 }
 
-function plan(quick, present) {
+function plan(mode, present) {
   const { COINCAST, PAIR } = sections;
   const peers = ["npm ws", "npm socket.io"].filter(present);
   const both = [1000, 10000];
-  if (quick) {
+  if (mode === "medium") {
+    return [
+      ["cost", sections.cost, { rotations: 3, names: PAIR, clients: both, payloads: [200], seconds: 1.5 }],
+      ["cost", sections.cost, { rotations: 1, names: [...PAIR, ...peers], clients: [100], payloads: [200], seconds: 1 }],
+      ["cost", sections.cost, { rotations: 1, names: [...PAIR, ...peers], clients: [1000], payloads: [4096], seconds: 1 }],
+      ["cost", sections.cost, { rotations: 1, names: peers, clients: both, payloads: [200], seconds: 1.5 }],
+      ["rate", sections.rate, { rotations: 3, names: PAIR, clients: both, seconds: 3 }],
+      ["memory", sections.memory, { names: [...COINCAST, "bare send, coalescing"] }],
+      ["memory", sections.memory, { names: COINCAST, tls: true }],
+      ["deflate", sections.deflate, { rotations: 2, names: COINCAST, payloads: [200, 4096], seconds: 1 }],
+      ["tls", sections.tls, { rotations: 3, names: COINCAST, seconds: 1 }],
+      ["shards", sections.shards, { rotations: 2, seconds: 1 }],
+      ["stalled", sections.stalled, { rotations: 3, names: COINCAST, seconds: 2 }],
+      ["own", sections.ownCode, { names: COINCAST, seconds: 2 }],
+      ["http", sections.http, { rotations: 2, names: ["bare send", "nginx", ...COINCAST], seconds: 3 }],
+    ];
+  }
+  if (mode === "quick") {
     return [
       ["cost", sections.cost, { rotations: 2, names: PAIR, clients: both, payloads: [200], seconds: 1 }],
       ["cost", sections.cost, { rotations: 1, names: peers, clients: [1000], payloads: [200], seconds: 1 }],
@@ -105,11 +124,12 @@ async function main() {
   await sections.makeCertificate(setup);
   await sections.calibrate(setup);
   setup.servers = describeServers(setup);
+  const mode = flags.medium ? "medium" : flags.quick ? "quick" : "full";
   const wanted = flags.only?.split(",");
-  for (const [name, run, options] of plan(flags.quick, (server) => !setup.servers[server].missing)) {
+  for (const [name, run, options] of plan(mode, (server) => !setup.servers[server].missing)) {
     if (wanted === undefined || wanted.includes(name)) await run(setup, options);
   }
-  const about = { ...(await machine(root)), quick: flags.quick, minutes: (Date.now() - started) / 60000, overhead: setup.overhead, busy };
+  const about = { ...(await machine(root)), mode, minutes: (Date.now() - started) / 60000, overhead: setup.overhead, busy };
   const text = report(setup.records, about);
   mkdirSync(join(root, "build"), { recursive: true });
   writeFileSync(join(root, "build/bench.json"), JSON.stringify({ about, records: setup.records }, null, 1));

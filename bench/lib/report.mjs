@@ -248,7 +248,7 @@ export function report(records, about) {
   const notes = incomplete.map((r) => `- ${r.what}, ${r.server}${r.clients ? `, ${r.clients}` : ""}${r.mode ? ` ${r.mode}` : ""}: ${r.failed ?? r.incomplete}`);
   return [
     "# Results",
-    `Made by \`bench/run${about.quick ? " --quick" : ""}\` at commit ${about.commit} in ${number(about.minutes, 0)} minutes on ${about.cores} cores (${about.cpu}), ` +
+    `Made by \`bench/run${about.mode === "full" ? "" : ` --${about.mode}`}\` at commit ${about.commit} in ${number(about.minutes, 0)} minutes on ${about.cores} cores (${about.cpu}), ` +
       `${about.memoryGib} GiB, Linux ${about.kernel}, ${about.compiler}, Node ${about.node}; load average before: ${number(about.busy)}. Loopback only; server on core 0, client on core 1; every server freshly started for each cell. ` +
       "Microseconds differ between machines and hours; ratios within one rotation are what counts, and below 10 % they are noise.",
     "One in flight, the coalescing bare sender does what the plain one does (there is one frame a send), so it alone stands for both there.",
