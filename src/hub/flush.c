@@ -18,7 +18,8 @@ static struct metric fanout_seconds = METRIC_HISTOGRAM(
     "coincast_fanout_seconds",
     "From a message's arrival on a shard to the last of its group's sockets.", 1e-6);
 
-enum { OWNER_BATCH = 256 };
+/* Few enough that what was just encrypted is still in the cache when it is sent. */
+enum { OWNER_BATCH = 32 };
 
 /* ---- stalling ---- */
 
