@@ -11,7 +11,7 @@ import { describeServers } from "./lib/servers.mjs";
 
 const USAGE = `usage: bench/run [--quick | --medium] [--only SECTION,…] [--build DIR] [--server FILE] [--out FILE]
 
-  --quick        under four minutes: fewer rotations, sizes and servers
+  --quick        about four minutes: fewer rotations, sizes and servers
   --medium       about eight minutes: all sizes, three rotations where ratios are tight
   --only LIST    of cost, rate, memory, deflate, tls, shards, stalled, own, http
   --build DIR    where the programs were built (build/release)
@@ -68,6 +68,8 @@ function plan(mode, present) {
     return [
       ["cost", sections.cost, { rotations: 2, names: PAIR, clients: both, payloads: [200], seconds: 1 }],
       ["cost", sections.cost, { rotations: 1, names: peers, clients: [1000], payloads: [200], seconds: 1 }],
+      ["cost", sections.cost, { rotations: 1, names: PAIR, clients: [100], payloads: [200], seconds: 0.7 }],
+      ["cost", sections.cost, { rotations: 1, names: PAIR, clients: [1000], payloads: [4096], seconds: 0.7 }],
       ["rate", sections.rate, { rotations: 1, names: PAIR, clients: both, seconds: 2 }],
       ["memory", sections.memory, { names: [...COINCAST, "bare send, coalescing"] }],
       ["deflate", sections.deflate, { rotations: 1, names: COINCAST, payloads: [4096], seconds: 1 }],
