@@ -57,10 +57,10 @@ static int64_t rounded(int64_t mantissa, int drop)
 /* What a number's digits say, before the exponent is applied. */
 struct digits {
     int64_t mantissa;
-    int count;  /* significant digits in the mantissa */
-    int places; /* digits behind the point that are in the mantissa */
-    int lost;   /* whole digits that did not fit */
-    int first;  /* first digit left out; -1: none */
+    int count;   /* significant digits in the mantissa */
+    int places;  /* digits behind the point that are in the mantissa */
+    int lost;    /* whole digits that did not fit */
+    int first;   /* first digit left out; -1: none */
     bool sticky; /* something behind it is not 0 */
 };
 
@@ -188,9 +188,8 @@ int decimal_cmp(struct decimal a, struct decimal b)
 struct decimal decimal_add(struct decimal a, struct decimal b)
 {
     int places = a.places > b.places ? a.places : b.places;
-    int128 sum =
-        (int128)a.mantissa * powers[places - a.places] +
-        (int128)b.mantissa * powers[places - b.places];
+    int128 sum = (int128)a.mantissa * powers[places - a.places] +
+                 (int128)b.mantissa * powers[places - b.places];
     while (sum > MANTISSA_MAX || sum < -MANTISSA_MAX) {
         if (places == 0) {
             return (struct decimal){.mantissa = sum > 0 ? MANTISSA_MAX : -MANTISSA_MAX};

@@ -39,8 +39,8 @@ TEST(reads_and_writes_the_same_digits)
 
 TEST(refuses_what_is_no_number)
 {
-    static const char *const rows[] = {"", "-", ".5", "5.", "01", "1e", "1e+", "abc", "1 ", " 1",
-                                       "+1", "0x1", "nan", "1.2.3", "1e5x"};
+    static const char *const rows[] = {"",   "-",  ".5", "5.",  "01",  "1e",    "1e+", "abc",
+                                       "1 ", " 1", "+1", "0x1", "nan", "1.2.3", "1e5x"};
     struct decimal d;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         assert_int_equal(decimal_read(str_of(rows[i]), &d), ERR_SYNTAX);
