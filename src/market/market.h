@@ -1,14 +1,14 @@
 /* market: the state of all symbols now: what each feed says, and the one price made of it.
  *
- * A symbol's price is in USD: the median of its fresh feeds. Feeds in USDT are converted by the live
- * USDT/USD rate (the symbol USDT itself, median of its own feeds); while no rate is known a price
- * that only USDT feeds give stays in USDT and says so (`quote`). Feeds more than OUTLIER_PCT from
- * the median of three or more are left out and counted. A feed is fresh while it is confirmed
+ * A symbol's price is in USD: the median of its fresh feeds. Feeds in USDT are converted by the
+ * live USDT/USD rate (the symbol USDT itself, median of its own feeds); while no rate is known a
+ * price that only USDT feeds give stays in USDT and says so (`quote`). Feeds more than OUTLIER_PCT
+ * from the median of three or more are left out and counted. A feed is fresh while it is confirmed
  * (market_confirm, or any tick) within its venue's time; a silent feed never looks alive.
  *
- * Pure state of the main thread: times are arguments, what changed goes up through the listener. The
- * listener is called from inside apply/confirm/age; it must not call back into the market but for
- * reading. SPDX-License-Identifier: MIT */
+ * Pure state of the main thread: times are arguments, what changed goes up through the listener.
+ * The listener is called from inside apply/confirm/age; it must not call back into the market but
+ * for reading. SPDX-License-Identifier: MIT */
 #ifndef MARKET_MARKET_H
 #define MARKET_MARKET_H
 #include "base/decimal.h"
@@ -45,9 +45,9 @@ struct tick {
 
 /* What one feed says of a symbol. */
 struct feed_quote {
-    bool known;  /* a price was ever said */
-    bool fresh;  /* confirmed within the venue's time, and up */
-    bool used;   /* is in the median now */
+    bool known; /* a price was ever said */
+    bool fresh; /* confirmed within the venue's time, and up */
+    bool used;  /* is in the median now */
     bool outlier;
     bool usdt;
     struct decimal price;    /* as the venue says it */
@@ -67,10 +67,10 @@ struct quote {
     const char *reason; /* why stale or unknown; "" else */
     bool usdt;          /* the price is in USDT: no rate is known */
     struct decimal price;
-    struct decimal bid, ask;              /* best of the feeds used, converted; 0: unknown */
+    struct decimal bid, ask;               /* best of the feeds used, converted; 0: unknown */
     double change_24h_pct, volume_24h_usd; /* NaN: unknown; volume: sum over the fresh feeds */
-    double high_24h, low_24h;             /* NaN: unknown */
-    int64_t exchange_ms;  /* newest exchange time among the feeds used; receipt where none is said */
+    double high_24h, low_24h;              /* NaN: unknown */
+    int64_t exchange_ms; /* newest exchange time among the feeds used; receipt where none is said */
     int64_t received_ms;
     uint64_t received_us; /* of the tick that changed it last */
     double spread_pct;    /* highest against lowest price of the fresh feeds; NaN: fewer than two */
@@ -89,7 +89,7 @@ struct market_listener {
 };
 
 struct market_opts {
-    size_t max_symbols; /* 0: 2,000 */
+    size_t max_symbols;               /* 0: 2,000 */
     uint32_t fresh_ms[MARKET_VENUES]; /* 0: 60,000, 10,000, 10,000 */
     struct market_listener listener;
 };
@@ -108,12 +108,13 @@ uint32_t market_find(const struct market *m, struct str symbol);
 size_t market_count(const struct market *m);
 const char *market_symbol(const struct market *m, uint32_t id);
 
-/* Takes a tick. ERR_RANGE: implausible (not above 0, more than 50 % from the venue's last good price
- * within a minute unless another fresh feed agrees within 5 %, a time more than 10 min ahead), the
- * old stays, counted; ERR_EXISTS: a trade id already seen (not newer than the last), dropped. */
+/* Takes a tick. ERR_RANGE: implausible (not above 0, more than 50 % from the venue's last good
+ * price within a minute unless another fresh feed agrees within 5 %, a time more than 10 min
+ * ahead), the old stays, counted; ERR_EXISTS: a trade id already seen (not newer than the last),
+ * dropped. */
 enum err market_apply(struct market *m, const struct tick *t, int64_t now_ms) MUST_CHECK;
-/* A sign of life: the feed says that what it said still holds (heartbeat). MARKET_NO_SYMBOL: for all
- * symbols of the venue. */
+/* A sign of life: the feed says that what it said still holds (heartbeat). MARKET_NO_SYMBOL: for
+ * all symbols of the venue. */
 void market_confirm(struct market *m, enum market_venue v, uint32_t symbol, int64_t now_ms);
 /* The feed of a venue (for one symbol, or all) is down since now, for that reason (static text). Up
  * again with the next tick or confirmation. */
@@ -134,8 +135,8 @@ struct market_mover {
 };
 #define MARKET_MOVERS 10
 struct market_totals {
-    size_t symbols, known, fresh;      /* without USDT and other coins pegged to the dollar */
-    double volume_24h_usd;             /* NaN: nothing known */
+    size_t symbols, known, fresh;           /* without USDT and other coins pegged to the dollar */
+    double volume_24h_usd;                  /* NaN: nothing known */
     size_t advancers, decliners, unchanged; /* |change| < 0.1 % is unchanged */
     struct market_mover gainers[MARKET_MOVERS], losers[MARKET_MOVERS];
     size_t gainer_count, loser_count;
