@@ -136,18 +136,18 @@ static enum err next_line(struct tape_reader *t, struct str *out)
 
 static enum tape_venue learn(struct tape_reader *t, enum tape_venue v)
 {
-    t->venue = v != VENUE_UNKNOWN ? v : t->venue;
+    t->venue = v != TAPE_VENUE_UNKNOWN ? v : t->venue;
     return t->venue;
 }
 
 static enum tape_venue venue_of_source(struct str source)
 {
-    for (int v = VENUE_BINANCE; v <= VENUE_KRAKEN; v++) {
+    for (int v = TAPE_VENUE_BINANCE; v <= TAPE_VENUE_KRAKEN; v++) {
         if (str_eq(source, str_of(tape_venue_text((enum tape_venue)v)))) {
             return (enum tape_venue)v;
         }
     }
-    return VENUE_UNKNOWN;
+    return TAPE_VENUE_UNKNOWN;
 }
 
 static enum err take_recording(struct tape_reader *t, struct str line, struct tape_item *out)
@@ -311,9 +311,9 @@ static enum err take_session(struct tape_reader *t, struct str line, struct tape
     item.kind = is_open ? TAPE_OPEN : is_sent ? TAPE_SENT : TAPE_TEXT;
     item.time_ns = l.time_ns;
     enum tape_venue of_frame =
-        item.kind == TAPE_TEXT ? tape_venue_of_frame(item.frame) : VENUE_UNKNOWN;
+        item.kind == TAPE_TEXT ? tape_venue_of_frame(item.frame) : TAPE_VENUE_UNKNOWN;
     enum tape_venue of_url = tape_venue_of_url(item.url);
-    item.venue = learn(t, of_frame != VENUE_UNKNOWN ? of_frame : of_url);
+    item.venue = learn(t, of_frame != TAPE_VENUE_UNKNOWN ? of_frame : of_url);
     item.source = str_of(tape_venue_text(item.venue));
     *out = item;
     return OK;

@@ -23,16 +23,16 @@ enum tape_form { TAPE_UNKNOWN, TAPE_RECORDING, TAPE_STAMPED, TAPE_SESSION, TAPE_
 
 /* Whose wire format the frames of a connection have. */
 enum tape_venue {
-    VENUE_UNKNOWN,
-    VENUE_BINANCE,
-    VENUE_COINBASE,          /* Exchange: ws-feed */
-    VENUE_COINBASE_ADVANCED, /* Advanced Trade */
-    VENUE_KRAKEN,            /* v2 */
+    TAPE_VENUE_UNKNOWN,
+    TAPE_VENUE_BINANCE,
+    TAPE_VENUE_COINBASE,          /* Exchange: ws-feed */
+    TAPE_VENUE_COINBASE_ADVANCED, /* Advanced Trade */
+    TAPE_VENUE_KRAKEN,            /* v2 */
 };
 /* "binance", "coinbase" (both), "kraken"; "" for unknown. */
 const char *tape_venue_text(enum tape_venue v);
-/* By the members of one received message, reading no more of it than it takes. VENUE_UNKNOWN for
- * answers that look the same everywhere, other venues, and what is not JSON. */
+/* By the members of one received message, reading no more of it than it takes. TAPE_VENUE_UNKNOWN
+ * for answers that look the same everywhere, other venues, and what is not JSON. */
 enum tape_venue tape_venue_of_frame(struct str frame);
 /* By the host of a URL. */
 enum tape_venue tape_venue_of_url(struct str url);

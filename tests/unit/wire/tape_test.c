@@ -155,24 +155,25 @@ TEST(the_venue_of_a_message)
         const char *frame;
         enum tape_venue expected;
     } cases[] = {
-        {"{\"e\":\"trade\",\"E\":1}", VENUE_BINANCE},
-        {"{\"stream\":\"a@b\",\"data\":{}}", VENUE_BINANCE},
-        {"{\"u\":1,\"s\":\"X\",\"b\":\"1\",\"B\":\"1\",\"a\":\"1\",\"A\":\"1\"}", VENUE_BINANCE},
-        {"{\"u\":1,\"s\":\"X\",\"b\":\"1\",\"B\":\"1\",\"a\":\"1\"}", VENUE_UNKNOWN},
-        {"{\"lastUpdateId\":1}", VENUE_BINANCE},
-        {"{\"result\":null,\"id\":1}", VENUE_UNKNOWN},
-        {"{\"type\":\"ticker\",\"sequence\":1,\"product_id\":\"BTC-USD\"}", VENUE_COINBASE},
-        {"{\"type\":\"subscriptions\",\"channels\":[]}", VENUE_COINBASE},
+        {"{\"e\":\"trade\",\"E\":1}", TAPE_VENUE_BINANCE},
+        {"{\"stream\":\"a@b\",\"data\":{}}", TAPE_VENUE_BINANCE},
+        {"{\"u\":1,\"s\":\"X\",\"b\":\"1\",\"B\":\"1\",\"a\":\"1\",\"A\":\"1\"}",
+         TAPE_VENUE_BINANCE},
+        {"{\"u\":1,\"s\":\"X\",\"b\":\"1\",\"B\":\"1\",\"a\":\"1\"}", TAPE_VENUE_UNKNOWN},
+        {"{\"lastUpdateId\":1}", TAPE_VENUE_BINANCE},
+        {"{\"result\":null,\"id\":1}", TAPE_VENUE_UNKNOWN},
+        {"{\"type\":\"ticker\",\"sequence\":1,\"product_id\":\"BTC-USD\"}", TAPE_VENUE_COINBASE},
+        {"{\"type\":\"subscriptions\",\"channels\":[]}", TAPE_VENUE_COINBASE},
         {"{\"channel\":\"ticker\",\"timestamp\":\"\",\"sequence_num\":1,\"events\":[]}",
-         VENUE_COINBASE_ADVANCED},
-        {"{\"channel\":\"book\",\"type\":\"snapshot\",\"data\":[]}", VENUE_KRAKEN},
-        {"{\"channel\":\"heartbeat\"}", VENUE_KRAKEN},
-        {"{\"error\":\"x\",\"method\":\"subscribe\",\"success\":false}", VENUE_KRAKEN},
-        {"{\"method\":\"pong\",\"time_in\":\"\"}", VENUE_KRAKEN},
-        {"{\"method\":\"SUBSCRIBE\",\"params\":[],\"id\":1}", VENUE_UNKNOWN},
-        {"{\"channel\":\"heartbeat\"", VENUE_UNKNOWN},
-        {"[]", VENUE_UNKNOWN},
-        {"", VENUE_UNKNOWN},
+         TAPE_VENUE_COINBASE_ADVANCED},
+        {"{\"channel\":\"book\",\"type\":\"snapshot\",\"data\":[]}", TAPE_VENUE_KRAKEN},
+        {"{\"channel\":\"heartbeat\"}", TAPE_VENUE_KRAKEN},
+        {"{\"error\":\"x\",\"method\":\"subscribe\",\"success\":false}", TAPE_VENUE_KRAKEN},
+        {"{\"method\":\"pong\",\"time_in\":\"\"}", TAPE_VENUE_KRAKEN},
+        {"{\"method\":\"SUBSCRIBE\",\"params\":[],\"id\":1}", TAPE_VENUE_UNKNOWN},
+        {"{\"channel\":\"heartbeat\"", TAPE_VENUE_UNKNOWN},
+        {"[]", TAPE_VENUE_UNKNOWN},
+        {"", TAPE_VENUE_UNKNOWN},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         test_case(cases[i].frame);
@@ -185,13 +186,13 @@ TEST(the_venue_of_a_message)
 
 TEST(the_venue_of_a_url_is_by_its_host)
 {
-    assert_int_equal(tape_venue_of_url(STR("wss://stream.binance.com:9443/x")), VENUE_BINANCE);
-    assert_int_equal(tape_venue_of_url(STR("wss://ws-feed.pro.coinbase.com")), VENUE_COINBASE);
+    assert_int_equal(tape_venue_of_url(STR("wss://stream.binance.com:9443/x")), TAPE_VENUE_BINANCE);
+    assert_int_equal(tape_venue_of_url(STR("wss://ws-feed.pro.coinbase.com")), TAPE_VENUE_COINBASE);
     assert_int_equal(tape_venue_of_url(STR("wss://advanced-trade-ws.coinbase.com")),
-                     VENUE_COINBASE_ADVANCED);
-    assert_int_equal(tape_venue_of_url(STR("wss://ws.kraken.com/v2")), VENUE_KRAKEN);
-    assert_int_equal(tape_venue_of_url(STR("ws://127.0.0.1:9/kraken")), VENUE_UNKNOWN);
-    assert_int_equal(tape_venue_of_url(STR("")), VENUE_UNKNOWN);
+                     TAPE_VENUE_COINBASE_ADVANCED);
+    assert_int_equal(tape_venue_of_url(STR("wss://ws.kraken.com/v2")), TAPE_VENUE_KRAKEN);
+    assert_int_equal(tape_venue_of_url(STR("ws://127.0.0.1:9/kraken")), TAPE_VENUE_UNKNOWN);
+    assert_int_equal(tape_venue_of_url(STR("")), TAPE_VENUE_UNKNOWN);
 }
 
 /* ---- real tapes ---- */
@@ -249,15 +250,15 @@ TEST(every_line_of_every_recorded_session_becomes_an_item)
         enum tape_venue venue;
         size_t text, open, sent, timeless;
     } files[] = {
-        {"ws/binance/spot_btcusdt_20240808.txt.gz", VENUE_BINANCE, 41249, 0, 0, 0},
-        {"ws/binance/spot_btcusdt_20240809.txt.gz", VENUE_BINANCE, 58325, 0, 0, 0},
-        {"ws/binance/spot_ethusdt_20240808.txt.gz", VENUE_BINANCE, 33618, 0, 0, 0},
-        {"ws/binance/session_20211012_4sym.jsonl.gz", VENUE_BINANCE, 265, 1, 0, 0},
-        {"ws/coinbase/advanced_trade_20260809_btc_eth.jsonl.gz", VENUE_COINBASE_ADVANCED, 1030, 1,
-         5, 0},
-        {"ws/coinbase/exchange_20210417_other6.jsonl.gz", VENUE_COINBASE, 5992, 1, 3, 0},
-        {"ws/coinbase/exchange_20260707_btc_eth.ndjson.gz", VENUE_COINBASE, 2456, 0, 0, 2456},
-        {"ws/kraken/v2_20260707_btc_eth.ndjson.gz", VENUE_KRAKEN, 3000, 0, 0, 3000},
+        {"ws/binance/spot_btcusdt_20240808.txt.gz", TAPE_VENUE_BINANCE, 41249, 0, 0, 0},
+        {"ws/binance/spot_btcusdt_20240809.txt.gz", TAPE_VENUE_BINANCE, 58325, 0, 0, 0},
+        {"ws/binance/spot_ethusdt_20240808.txt.gz", TAPE_VENUE_BINANCE, 33618, 0, 0, 0},
+        {"ws/binance/session_20211012_4sym.jsonl.gz", TAPE_VENUE_BINANCE, 265, 1, 0, 0},
+        {"ws/coinbase/advanced_trade_20260809_btc_eth.jsonl.gz", TAPE_VENUE_COINBASE_ADVANCED, 1030,
+         1, 5, 0},
+        {"ws/coinbase/exchange_20210417_other6.jsonl.gz", TAPE_VENUE_COINBASE, 5992, 1, 3, 0},
+        {"ws/coinbase/exchange_20260707_btc_eth.ndjson.gz", TAPE_VENUE_COINBASE, 2456, 0, 0, 2456},
+        {"ws/kraken/v2_20260707_btc_eth.ndjson.gz", TAPE_VENUE_KRAKEN, 3000, 0, 0, 3000},
     };
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         struct totals a = {0}, b = {0};
