@@ -30,8 +30,8 @@ struct engine_session;
 /* Part of the owner's bytes behind each conn that may come under an engine's path; zeroed at first,
  * then the engine's. */
 struct engine_link {
-    struct engine_session *session; /* NULL: the conn is nobody's now */
-    bool parked;                    /* a poll waits on it; else it is a WebSocket */
+    struct engine_session *session; /* NULL: none now */
+    bool is_ws;                     /* the engine made a WebSocket of it, its until it ends */
 };
 
 struct engine_handler {
