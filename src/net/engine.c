@@ -191,7 +191,7 @@ struct engine_session *engine_session_new(struct engine *e, struct conn *c, unsi
     s->ping_at_ms = we_ping ? now + e->opts.ping_interval_ms : ENGINE_NEVER;
     s->dead_at_ms =
         we_ping ? ENGINE_NEVER : now + e->opts.ping_interval_ms + e->opts.ping_timeout_ms;
-    s->upgrade_at_ms = s->forget_at_ms = ENGINE_NEVER;
+    s->upgrade_at_ms = s->forget_at_ms = s->noop_at_ms = ENGINE_NEVER;
     metric_add(&sessions_now, 1);
     engine_arm(s);
     return s;
@@ -261,7 +261,7 @@ void engine_close(struct engine_session *s, uint16_t code, const char *reason)
     }
     engine_ws_close(s, code, reason);
     s->state = ENGINE_CLOSING;
-    s->ping_at_ms = s->dead_at_ms = s->upgrade_at_ms = ENGINE_NEVER;
+    s->ping_at_ms = s->dead_at_ms = s->noop_at_ms = ENGINE_NEVER;
     s->forget_at_ms = now_ms(s->engine) + FETCH_WAIT_MS;
     engine_arm(s);
     engine_mark_due(s);
@@ -279,6 +279,7 @@ void engine_arm(struct engine_session *s)
 {
     uint64_t at =
         min_u64(min_u64(s->ping_at_ms, s->dead_at_ms), min_u64(s->upgrade_at_ms, s->forget_at_ms));
+    at = min_u64(at, s->noop_at_ms);
     if (at == ENGINE_NEVER) {
         timer_stop(s->engine->opts.loop, &s->timer);
     } else if (!timer_active(&s->timer) || s->timer.at_ms != at) {
@@ -319,6 +320,9 @@ bool engine_tick(struct engine_session *s)
     } else {
         if (now >= s->upgrade_at_ms) {
             engine_ws_give_up(s, "upgrade took too long");
+        }
+        if (now >= s->noop_at_ms) {
+            engine_end_poll(s, "6");
         }
         if (now >= s->ping_at_ms) {
             ping(s, now);

@@ -52,6 +52,7 @@ struct engine_session {
     uint64_t dead_at_ms;    /* silent until then: gone */
     uint64_t upgrade_at_ms; /* the probing WebSocket's time is over */
     uint64_t forget_at_ms;  /* CLOSING: nobody fetches the rest */
+    uint64_t noop_at_ms;    /* UPGRADING: the poll that came meanwhile is sent away */
     struct conn *poll, *ws;
     struct engine_link *poll_link, *ws_link;
     struct buf held; /* records: struct engine_record, then its bytes */
@@ -109,6 +110,8 @@ void engine_drop_held(struct engine_session *s, size_t at);
 void engine_answer_poll(struct engine_session *s);
 /* Answers it with that packet ("6") and nothing else; NULL: with what is held. */
 void engine_end_poll(struct engine_session *s, const char *packet);
+/* The poll came too late: the session has a WebSocket now. */
+void engine_refuse_poll(struct engine_session *s);
 /* The forms of this session's payloads to the client. */
 enum eio_form engine_frame_form(const struct engine_session *s);
 
