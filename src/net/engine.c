@@ -11,6 +11,7 @@
 #include <sys/random.h>
 
 #define FETCH_WAIT_MS 30000 /* for the poll that fetches the end, as the reference waits */
+#define LEAVE_WAIT_MS 50    /* for a poll that was sent beside the post of a close packet */
 
 static struct metric sessions_now =
     METRIC_GAUGE("coincast_engine_sessions", "Engine.IO sessions, also those being closed.");
@@ -232,6 +233,7 @@ void engine_forget(struct engine_session *s)
     list_push(&e->dead, &s->dead);
     loop_defer(e->opts.loop, &e->defer, run_due, e);
     engine_end_poll(s, "1");
+    engine_end_leaver(s);
     engine_ws_close(s, WS_CLOSE_NORMAL, "");
 }
 
@@ -250,6 +252,17 @@ void engine_end(struct engine_session *s, enum engine_why why, const char *poll_
     }
 }
 
+/* Nothing new comes or goes; what is held waits for a poll. */
+static void start_closing(struct engine_session *s, uint16_t code, const char *reason,
+                          uint32_t wait_ms)
+{
+    engine_ws_close(s, code, reason);
+    s->state = ENGINE_CLOSING;
+    s->ping_at_ms = s->dead_at_ms = s->noop_at_ms = ENGINE_NEVER;
+    s->forget_at_ms = now_ms(s->engine) + wait_ms;
+    engine_arm(s);
+}
+
 void engine_close(struct engine_session *s, uint16_t code, const char *reason)
 {
     if (!engine_session_is_open(s)) {
@@ -259,13 +272,22 @@ void engine_close(struct engine_session *s, uint16_t code, const char *reason)
         engine_end(s, ENGINE_FORCED, NULL, code, reason);
         return;
     }
-    engine_ws_close(s, code, reason);
-    s->state = ENGINE_CLOSING;
-    s->ping_at_ms = s->dead_at_ms = s->noop_at_ms = ENGINE_NEVER;
-    s->forget_at_ms = now_ms(s->engine) + FETCH_WAIT_MS;
-    engine_arm(s);
+    start_closing(s, code, reason, FETCH_WAIT_MS);
     engine_mark_due(s);
     tell_closed(s, ENGINE_FORCED);
+}
+
+/* A close packet. The poll beside it gets a noop; it may be overtaken by the packet, as they come
+ * on two conns. */
+static void leave(struct engine_session *s)
+{
+    if (s->state == ENGINE_WS || s->poll) {
+        engine_end(s, ENGINE_TRANSPORT_CLOSE, "6", WS_CLOSE_NORMAL, "");
+        return;
+    }
+    start_closing(s, WS_CLOSE_NORMAL, "", LEAVE_WAIT_MS);
+    s->leaving = true;
+    tell_closed(s, ENGINE_TRANSPORT_CLOSE);
 }
 
 /* ---- deadlines ---- */
@@ -378,7 +400,7 @@ bool engine_packet(struct engine_session *s, const struct eio_packet *p)
         on_pong(s);
         break;
     case EIO_CLOSE:
-        engine_end(s, ENGINE_TRANSPORT_CLOSE, "6", WS_CLOSE_NORMAL, "");
+        leave(s);
         break;
     case EIO_OPEN:
     case EIO_UPGRADE:

@@ -79,12 +79,12 @@ static void refuse(struct asked *a, enum code code, const char *message)
                                           .close = true});
 }
 
-static void answer_ok(struct asked *a)
+static void answer_ok(struct conn *c, struct str cors)
 {
-    conn_reply(a->c, &(struct http_reply){.status = 200,
-                                          .content_type = STR("text/html"),
-                                          .headers = buf_str(&a->cors),
-                                          .body = STR("ok")});
+    conn_reply(c, &(struct http_reply){.status = 200,
+                                       .content_type = STR("text/html"),
+                                       .headers = cors,
+                                       .body = STR("ok")});
 }
 
 static void answer_payload(struct conn *c, enum eio_form form, struct str cors, struct str body)
@@ -154,7 +154,17 @@ void engine_refuse_poll(struct engine_session *s)
     struct conn *c = take_poll(s);
     if (c) {
         answer_refusal(c, BAD_REQUEST, NULL, buf_str(&s->cors));
-        buf_clear(&s->cors);
+    }
+}
+
+void engine_end_leaver(struct engine_session *s)
+{
+    struct conn *c = s->leaver;
+    if (c) {
+        s->leaver = NULL;
+        s->leaver_link->session = NULL;
+        s->leaver_link = NULL;
+        answer_ok(c, buf_str(&s->cors));
     }
 }
 
@@ -176,7 +186,6 @@ void engine_end_poll(struct engine_session *s, const char *packet)
         }
     }
     answer_payload(c, form, buf_str(&s->cors), buf_str(out));
-    buf_clear(&s->cors);
 }
 
 void engine_answer_poll(struct engine_session *s)
@@ -193,8 +202,8 @@ void engine_answer_poll(struct engine_session *s)
         break;
     case ENGINE_CLOSING:
         if (s->poll) {
-            engine_end_poll(s, NULL);
-            if (!engine_has_held(s)) {
+            engine_end_poll(s, s->leaving ? "6" : NULL);
+            if (s->leaving || !engine_has_held(s)) {
                 engine_forget(s);
             }
         }
@@ -279,6 +288,12 @@ static void handshake(struct asked *a)
 
 /* ---- polls ---- */
 
+static void keep_cors(struct asked *a, struct engine_session *s)
+{
+    buf_clear(&s->cors);
+    (void)buf_add_str(&s->cors, buf_str(&a->cors));
+}
+
 static void poll_get(struct asked *a, struct engine_session *s)
 {
     if (s->poll) {
@@ -289,9 +304,7 @@ static void poll_get(struct asked *a, struct engine_session *s)
     s->poll = a->c;
     s->poll_link = a->link;
     a->link->session = s;
-    buf_fini(&s->cors);
-    s->cors = a->cors;
-    a->cors = (struct buf){0};
+    keep_cors(a, s);
     metric_add(&polls_parked, 1);
     conn_park(a->c);
     if (s->state == ENGINE_UPGRADING && s->poll) {
@@ -324,12 +337,24 @@ static bool take_posted(struct asked *a, struct engine_session *s)
     return e == ERR_NOT_FOUND;
 }
 
+static void answer_post(struct asked *a, struct engine_session *s)
+{
+    if (s->state != ENGINE_CLOSING || !s->leaving || s->leaver) {
+        answer_ok(a->c, buf_str(&a->cors));
+        return;
+    }
+    s->leaver = a->c;
+    s->leaver_link = a->link;
+    a->link->session = s;
+    keep_cors(a, s);
+}
+
 static void poll_post(struct asked *a, struct engine_session *s)
 {
     if (a->body.len > a->e->opts.max_payload) {
         refuse(a, TOO_LARGE, NULL);
     } else if (s->state == ENGINE_CLOSING || take_posted(a, s)) {
-        answer_ok(a);
+        answer_post(a, s);
     } else {
         engine_end(s, ENGINE_PARSE_ERROR, "1", WS_CLOSE_PROTOCOL, "parse error");
         refuse(a, BAD_REQUEST, NULL);

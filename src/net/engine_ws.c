@@ -174,7 +174,9 @@ bool engine_on_closing(struct engine_link *link, struct conn *c)
     if (!s) {
         return link->is_ws;
     }
-    if (s->poll == c) {
+    if (s->leaver == c) {
+        engine_forget(s);
+    } else if (s->poll == c) {
         engine_end_poll(s, "1"); /* reaches nobody: forgets the conn */
         engine_end(s, ENGINE_TRANSPORT_ERROR, NULL, WS_CLOSE_NORMAL, "the poll broke off");
     } else if (s->state == ENGINE_WS) {

@@ -347,8 +347,7 @@ static void on_binary(struct engine_session *s, struct str bytes)
         violated(s, "no attachment is due");
         return;
     }
-    partial->parts[partial->count++] =
-        str_make(mem_copy_text(bytes.ptr, bytes.len), bytes.len);
+    partial->parts[partial->count++] = str_make(mem_copy_text(bytes.ptr, bytes.len), bytes.len);
     if (partial->count < partial->due) {
         return;
     }
