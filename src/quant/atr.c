@@ -17,8 +17,8 @@ enum err atr_add(struct atr *a, const struct bar *b)
     }
     if (a->bars > 0) {
         double n = a->period;
-        double range =
-            fmax(b->high - b->low, fmax(fabs(b->high - a->last_close), fabs(b->low - a->last_close)));
+        double range = fmax(b->high - b->low,
+                            fmax(fabs(b->high - a->last_close), fabs(b->low - a->last_close)));
         if (a->bars < a->period) {
             a->value += range;
         } else if (a->bars == a->period) {

@@ -1,9 +1,9 @@
 /* atr: average true range (Wilder 1978). True range = max(h-l, |h-c'|, |l-c'|) with c' the close
- * before, so the first bar has none; the first average is the mean of the first `period` ranges, then
- * avg = (avg*(period-1)+range)/period. Needs period + 1 bars.
+ * before, so the first bar has none; the first average is the mean of the first `period` ranges,
+ * then avg = (avg*(period-1)+range)/period. Needs period + 1 bars.
  *
- * Pure. Bars that are not sound (quant/bar.h) are refused; in a batch one ends the history before it.
- * SPDX-License-Identifier: MIT */
+ * Pure. Bars that are not sound (quant/bar.h) are refused; in a batch one ends the history before
+ * it. SPDX-License-Identifier: MIT */
 #ifndef QUANT_ATR_H
 #define QUANT_ATR_H
 #include "quant/bar.h"

@@ -21,8 +21,8 @@ enum err sma_add(struct sma *s, double value)
     return OK;
 }
 
-/* Summed anew each time, as distances from the oldest: a running sum would drift from the batch, and
- * an unmoved window would not give its own value back. */
+/* Summed anew each time, as distances from the oldest: a running sum would drift from the batch,
+ * and an unmoved window would not give its own value back. */
 static double window_mean(const struct sma *s)
 {
     double first = s->ring[s->count % s->period], sum = 0;

@@ -1,8 +1,9 @@
 /* average: simple and exponential moving averages, as a stream and as a batch of the same sums.
  *
  * A window that never moved gives its value exactly, without rounding, so that "no movement" can be
- * told from a small one. Pure; no allocation. Values that are not finite are refused (ERR_RANGE, and
- * nothing changes); in a batch such a value ends the history before it. SPDX-License-Identifier: MIT
+ * told from a small one. Pure; no allocation. Values that are not finite are refused (ERR_RANGE,
+ * and nothing changes); in a batch such a value ends the history before it.
+ * SPDX-License-Identifier: MIT
  */
 #ifndef QUANT_AVERAGE_H
 #define QUANT_AVERAGE_H

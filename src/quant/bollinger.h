@@ -1,5 +1,5 @@
-/* bollinger: bands of `width` POPULATION deviations around the simple mean (Bollinger; usual: 20, 2).
- * Pure; errors as in average.h. SPDX-License-Identifier: MIT */
+/* bollinger: bands of `width` POPULATION deviations around the simple mean (Bollinger; usual: 20,
+ * 2). Pure; errors as in average.h. SPDX-License-Identifier: MIT */
 #ifndef QUANT_BOLLINGER_H
 #define QUANT_BOLLINGER_H
 #include "quant/average.h"

@@ -1,5 +1,5 @@
-/* vwap: volume-weighted average price, sum(p*q)/sum(q) since the last init. From trades it is exact;
- * from candles it is an estimate that takes (high+low+close)/3 for the price of a candle.
+/* vwap: volume-weighted average price, sum(p*q)/sum(q) since the last init. From trades it is
+ * exact; from candles it is an estimate that takes (high+low+close)/3 for the price of a candle.
  * Pure. SPDX-License-Identifier: MIT */
 #ifndef QUANT_VWAP_H
 #define QUANT_VWAP_H
