@@ -1,10 +1,10 @@
 /* feeds: the exchanges' WebSocket streams, held open, watched and repaired: one session machine a
  * venue (feed_binance.c, feed_coinbase.c, feed_kraken.c) over a common connection (feed.c), by the
- * duties of each venue: subscription limits, pings, liveness, turnover before 24 h without a loss, ids
- * watched for holes, repair from REST.
+ * duties of each venue: subscription limits, pings, liveness, turnover before 24 h without a loss,
+ * ids watched for holes, repair from REST.
  *
- * What comes in goes up through the callbacks as ticks; nothing here keeps a price. Main thread. Real
- * sockets are behind `struct link_ops` (link.h), REST behind fetch.h: both are faked in tests.
+ * What comes in goes up through the callbacks as ticks; nothing here keeps a price. Main thread.
+ * Real sockets are behind `struct link_ops` (link.h), REST behind fetch.h: both are faked in tests.
  * SPDX-License-Identifier: MIT */
 #ifndef SOURCES_FEEDS_H
 #define SOURCES_FEEDS_H
@@ -71,7 +71,7 @@ int64_t feeds_frame_time(enum market_venue v, struct str frame);
 struct feed_health {
     const char *name; /* "binance feed" */
     enum health_status status;
-    const char *reason; /* "" when well */
+    const char *reason;                           /* "" when well */
     int64_t since_ms, next_try_ms, last_frame_ms; /* Unix; 0: none */
     const char *url;
     size_t connections, symbols;
