@@ -6,13 +6,20 @@
 #include <math.h>
 
 const char *const price_fields[PRICE_FIELDS] = {
-    [PRICE_SYMBOL] = "symbol",         [PRICE_PRICE] = "price",
-    [PRICE_QUOTE] = "quote",           [PRICE_CHANGE_24H] = "change_24h",
-    [PRICE_VOLUME_24H] = "volume_24h", [PRICE_HIGH_24H] = "high_24h",
-    [PRICE_LOW_24H] = "low_24h",       [PRICE_BID] = "bid",
-    [PRICE_ASK] = "ask",               [PRICE_TIMESTAMP] = "timestamp",
-    [PRICE_STALE] = "stale",           [PRICE_REASON] = "reason",
-    [PRICE_SPREAD_PCT] = "spread_pct", [PRICE_SOURCES] = "sources",
+    [PRICE_SYMBOL] = "symbol",
+    [PRICE_PRICE] = "price",
+    [PRICE_QUOTE] = "quote",
+    [PRICE_CHANGE_24H] = "change_24h",
+    [PRICE_VOLUME_24H] = "volume_24h",
+    [PRICE_HIGH_24H] = "high_24h",
+    [PRICE_LOW_24H] = "low_24h",
+    [PRICE_BID] = "bid",
+    [PRICE_ASK] = "ask",
+    [PRICE_TIMESTAMP] = "timestamp",
+    [PRICE_STALE] = "stale",
+    [PRICE_REASON] = "reason",
+    [PRICE_SPREAD_PCT] = "spread_pct",
+    [PRICE_SOURCES] = "sources",
 };
 
 /* ---- small things ---- */
@@ -300,8 +307,9 @@ void message_asset(struct buf *out, const struct asset_text *a, int64_t now_ms)
         json_null(&w);
     }
     json_key(&w, "reason");
-    json_text(&w, a->q ? NULL : "an exchange offers it, but it is watched only while a client "
-                               "subscribes to it");
+    json_text(&w, a->q ? NULL
+                       : "an exchange offers it, but it is watched only while a client "
+                         "subscribes to it");
     json_key(&w, "timestamp");
     json_time(&w, now_ms);
     json_key(&w, "mode");
