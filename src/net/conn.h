@@ -81,6 +81,7 @@ enum conn_flag {
     CF_TLS_ENDED = 1 << 18,    /* close_notify is written */
     CF_WS = 1 << 19,           /* was upgraded: `ws` is what the union holds */
     CF_OWES_DRAINED = 1 << 20, /* it was congested and has not emptied since */
+    CF_PARKED = 1 << 21,       /* the request that waits ends with its client */
 };
 
 struct http_state; /* http_server.c: only while a head, body or pipeline is incomplete */

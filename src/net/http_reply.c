@@ -106,7 +106,7 @@ static void answered(struct conn *c)
     if (c->state != CONN_HTTP) {
         return;
     }
-    c->flags &= ~(uint32_t)CF_WAITING;
+    c->flags &= ~(uint32_t)(CF_WAITING | CF_PARKED);
     if (!(c->flags & CF_KEEP)) {
         conn_end(c, 0, WHY_DONE);
         return;

@@ -330,9 +330,28 @@ void http_resume(void *server)
     }
 }
 
+static bool is_parked(const struct conn *c)
+{
+    return (c->flags & CF_PARKED) && (c->flags & CF_WAITING);
+}
+
 void http_end(struct conn *c)
 {
-    end_if_done(c);
+    if (is_parked(c)) {
+        conn_drop(c, 0, WHY_PEER_LEFT, false);
+    } else {
+        end_if_done(c);
+    }
+}
+
+void conn_park(struct conn *c)
+{
+    if (c->state == CONN_HTTP && (c->flags & CF_WAITING)) {
+        c->flags |= CF_PARKED;
+        if (c->flags & CF_PEER_ENDED) {
+            conn_drop(c, 0, WHY_PEER_LEFT, false);
+        }
+    }
 }
 
 void http_deadline(struct conn *c)
