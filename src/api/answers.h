@@ -16,10 +16,10 @@ struct answers {
     struct buf dashboard, btc_price; /* the two standard messages as of now, for who just came */
     const char *mode;
     bool ready;
-    struct buf missing;   /* sentence of what readiness waits for */
-    struct buf health;    /* the object of /api/health */
+    struct buf missing;          /* sentence of what readiness waits for */
+    struct buf health;           /* the object of /api/health */
     struct catalogue *catalogue; /* owned reference; NULL: none yet */
-    int64_t btc_as_of_ms; /* 0: unknown */
+    int64_t btc_as_of_ms;        /* 0: unknown */
 };
 
 struct answers *answers_new(void);

@@ -5,6 +5,7 @@
 #define API_MAIN_IN_H
 #include "api/answers.h"
 #include "api/letters.h"
+#include "base/map.h"
 
 enum { MAX_SHARDS = 64 };
 
@@ -13,8 +14,8 @@ struct main_symbol {
     char name[MARKET_SYMBOL_LEN + 1];
     uint32_t market_id; /* MARKET_NO_SYMBOL: not in the market yet */
     bool watched, offered;
-    bool asked;         /* `want` was called with true */
-    uint32_t wanted;    /* shards on which somebody wants it */
+    bool asked;      /* `want` was called with true */
+    uint32_t wanted; /* shards on which somebody wants it */
     uint64_t unwanted_ms;
     struct signal *signal; /* owned; NULL: none yet */
 };

@@ -182,9 +182,8 @@ void markets_publish(struct api_main *a, const struct channel_info *channel, uin
     struct buf payload = {0};
     char cursor[CURSOR_LEN + 1];
     hub_cursor(a->opts.hub, hub_next_seq(a->opts.hub), cursor);
-    struct str slice =
-        message_envelope(&payload, channel->type, named ? channel->name : NULL, data,
-                         loop_wall_ms(a->opts.loop), mode_text(a), cursor);
+    struct str slice = message_envelope(&payload, channel->type, named ? channel->name : NULL, data,
+                                        loop_wall_ms(a->opts.loop), mode_text(a), cursor);
     hub_publish_data(a->opts.hub, channel, key, buf_str(&payload), slice, 0);
     main_count_published(1);
     buf_fini(&payload);
@@ -218,9 +217,8 @@ static void publish_rows(struct api_main *a, const uint32_t *ids, size_t count)
             values[i * PRICE_FIELDS + f] = str_sub(buf_str(&m->price_text), at, ends[i][f] - at);
             at = ends[i][f];
         }
-        rows[i] = (struct hub_row){.key = key,
-                                   .name = str_of(m->symbols[key].name),
-                                   .values = &values[i * PRICE_FIELDS]};
+        rows[i] = (struct hub_row){
+            .key = key, .name = str_of(m->symbols[key].name), .values = &values[i * PRICE_FIELDS]};
     }
     uint64_t seq = hub_next_seq(a->opts.hub);
     hub_publish_rows(a->opts.hub, m->prices, rows, count, loop_wall_ms(a->opts.loop), mode_text(a),
