@@ -21,11 +21,10 @@ static void order_id(struct buf *b, const char *key, uint64_t trade_id, uint64_t
     struct rng r;
     rng_seed(&r, rng_mix(trade_id, side));
     uint64_t high = rng_next(&r), low = rng_next(&r);
-    buf_printf(b,
-               ",\"%s\":\"%08" PRIx64 "-%04" PRIx64 "-4%03" PRIx64 "-%04" PRIx64 "-%012" PRIx64
-               "\"",
-               key, high >> 32, high >> 16 & 0xffff, high & 0xfff,
-               0x8000 | (low >> 48 & 0x3fff), low & 0xffffffffffff);
+    buf_printf(
+        b, ",\"%s\":\"%08" PRIx64 "-%04" PRIx64 "-4%03" PRIx64 "-%04" PRIx64 "-%012" PRIx64 "\"",
+        key, high >> 32, high >> 16 & 0xffff, high & 0xfff, 0x8000 | (low >> 48 & 0x3fff),
+        low & 0xffffffffffff);
 }
 
 static void stamp(struct buf *b, int64_t at_ms, unsigned us_part)
@@ -59,7 +58,7 @@ void frame_coinbase_match(struct buf *b, size_t symbol, const struct flow_trade 
     key_units(b, "price", t->ticks, venue_price_decimals(VENUE_COINBASE, symbol), true);
     product(b, symbol);
     sequence(b, t->id, 0);
-    stamp(b, t->at_ms, (unsigned)(t->id * 7 % 1000));
+    stamp(b, t->at_ms, flow_trade_us(t));
     buf_add_char(b, '}');
 }
 
@@ -91,7 +90,7 @@ void frame_coinbase_ticker(struct buf *b, size_t symbol, const struct frame_day 
     key_units(b, "best_ask", q.ask, price, true);
     key_units(b, "best_ask_size", q.ask_lots, lot, false);
     buf_add_str(b, t->buy ? STR(",\"side\":\"buy\"") : STR(",\"side\":\"sell\""));
-    stamp(b, t->at_ms, (unsigned)(t->id * 7 % 1000));
+    stamp(b, t->at_ms, flow_trade_us(t));
     buf_printf(b, ",\"trade_id\":%" PRIu64, t->id);
     key_units(b, "last_size", t->lots, lot, true);
     buf_add_char(b, '}');
