@@ -136,7 +136,6 @@ void answer_kraken_ticker(const struct answer_call *c)
 /* At most 720 rows whatever `since` says, the last one open; `last` is the newest closed one. */
 static void add_rows(const struct answer_call *c, size_t i, int64_t each, int64_t since)
 {
-    const struct sim_symbol *y = sim_symbol_at(i);
     struct buf *b = &c->out->body;
     int digits = venue_price_decimals(VENUE_KRAKEN, i);
     int64_t newest = c->now_ms / each * each, first = newest - (MAX_ROWS - 1) * each;

@@ -27,10 +27,9 @@ static void binance_trade(struct buf *b, const struct flow_trade *t, size_t symb
     double amount = venue_to_double(t->lots, venue_lot_decimals(VENUE_BINANCE, symbol));
     buf_printf(b, "{\"id\":%" PRIu64, t->id);
     price_and_amount(b, t, symbol, "price", "qty");
-    buf_printf(b,
-               ",\"quoteQty\":\"%.8f\",\"time\":%" PRId64
-               ",\"isBuyerMaker\":%s,\"isBestMatch\":true}",
-               price * amount, t->at_ms, t->buy ? "false" : "true");
+    buf_printf(
+        b, ",\"quoteQty\":\"%.8f\",\"time\":%" PRId64 ",\"isBuyerMaker\":%s,\"isBestMatch\":true}",
+        price * amount, t->at_ms, t->buy ? "false" : "true");
 }
 
 static void binance_agg_trade(struct buf *b, const struct flow_trade *t, size_t symbol)
@@ -53,12 +52,11 @@ static void binance_list(const struct answer_call *c, const struct start *s, siz
     struct flow_trade *list = mem_array(MAX_TRADES, sizeof(*list));
     size_t max = limit > MAX_TRADES ? MAX_TRADES : (size_t)limit;
     int64_t now = s->to_ms >= 0 && s->to_ms < c->now_ms ? s->to_ms : c->now_ms;
-    size_t n = s->id >= 0        ? flow_from_id(c->flow, VENUE_BINANCE, symbol, (uint64_t)s->id,
-                                                c->now_ms, list, max)
-               : s->from_ms >= 0 ? flow_from_time(c->flow, VENUE_BINANCE, symbol, s->from_ms, now,
-                                                  list, max)
-                                 : flow_before_id(c->flow, VENUE_BINANCE, symbol, UINT64_MAX, now,
-                                                  list, max);
+    size_t n = s->id >= 0 ? flow_from_id(c->flow, VENUE_BINANCE, symbol, (uint64_t)s->id, c->now_ms,
+                                         list, max)
+               : s->from_ms >= 0
+                   ? flow_from_time(c->flow, VENUE_BINANCE, symbol, s->from_ms, now, list, max)
+                   : flow_before_id(c->flow, VENUE_BINANCE, symbol, UINT64_MAX, now, list, max);
     buf_add_char(&c->out->body, '[');
     for (size_t i = 0; i < n; i++) {
         buf_add_str(&c->out->body, i ? STR(",") : STR(""));
@@ -139,9 +137,9 @@ void answer_coinbase_trades(const struct answer_call *c)
         return;
     }
     struct flow_trade *list = mem_array(MAX_TRADES, sizeof(*list));
-    size_t n = flow_before_id(c->flow, VENUE_COINBASE, product,
-                              after < 0 ? UINT64_MAX : (uint64_t)after, c->now_ms, list,
-                              limit > MAX_TRADES ? MAX_TRADES : (size_t)limit);
+    size_t n =
+        flow_before_id(c->flow, VENUE_COINBASE, product, after < 0 ? UINT64_MAX : (uint64_t)after,
+                       c->now_ms, list, limit > MAX_TRADES ? MAX_TRADES : (size_t)limit);
     size_t first = 0;
     while (first < n && list[first].id <= (uint64_t)before) {
         first++;
@@ -205,7 +203,9 @@ static void kraken_list(const struct answer_call *c, size_t symbol, int64_t sinc
         kraken_trade(b, &list[i], symbol);
     }
     buf_printf(b, "],\"last\":\"%" PRId64 "\"}}",
-               n > first ? time_ns(&list[n - 1]) : since < 0 ? 0 : since);
+               n > first   ? time_ns(&list[n - 1])
+               : since < 0 ? 0
+                           : since);
     mem_free(list);
 }
 
