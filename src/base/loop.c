@@ -483,6 +483,7 @@ void stream_close(struct loop *l, struct stream *s, bool reset)
         return;
     }
     s->state = STREAM_CLOSING;
+    s->flags &= (uint8_t)~STREAM_DETACHED;
     if (reset) {
         struct linger drop = {.l_onoff = 1, .l_linger = 0};
         setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &drop, sizeof(drop));
@@ -490,10 +491,19 @@ void stream_close(struct loop *l, struct stream *s, bool reset)
     l->io->stream_close(l, s);
 }
 
+void stream_detach(struct loop *l, struct stream *s)
+{
+    assert(s->state == STREAM_OPEN);
+    s->flags = (uint8_t)((s->flags & ~STREAM_WANT_WRITE) | STREAM_DETACHED | STREAM_PAUSED);
+    l->io->stream_detach(l, s);
+}
+
 void loop_stream_closed(struct loop *l, struct stream *s)
 {
-    close(s->fd);
-    s->fd = -1;
+    if (!(s->flags & STREAM_DETACHED)) {
+        close(s->fd);
+        s->fd = -1;
+    }
     s->state = STREAM_CLOSED;
     if (l->closed_count == l->closed_cap) {
         l->closed_cap = l->closed_cap ? l->closed_cap * 2 : 64;

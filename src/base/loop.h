@@ -146,7 +146,7 @@ struct stream_ops {
     void (*end)(struct stream *s, enum err why);
     /* Asked for with stream_want_write(): there is room again. */
     void (*writable)(struct stream *s);
-    /* stream_close() is complete; the memory is the owner's again. */
+    /* stream_close() or stream_detach() is complete; the memory is the owner's again. */
     void (*closed)(struct stream *s);
     /* A stream_connect() is done; `why` OK or the reason. */
     void (*connected)(struct stream *s, enum err why);
@@ -176,6 +176,10 @@ void stream_want_write(struct loop *l, struct stream *s);
 /* Closes; asynchronous, ends in `closed` (never from inside this call). No other callback comes.
  * `reset`: drop what the kernel still holds and send RST. */
 void stream_close(struct loop *l, struct stream *s, bool reset);
+/* Lets go of an open stream's socket without closing it; asynchronous, ends in `closed` (never from
+ * inside this call), where `fd` is the owner's, or -1 when stream_close() came meanwhile. Until
+ * then `data` may still be called with what arrives; nothing may be sent. */
+void stream_detach(struct loop *l, struct stream *s);
 bool stream_is_open(const struct stream *s);
 
 /* Many sends in one go (one submission on io_uring). `result` as of stream_send(). The bytes only

@@ -37,6 +37,10 @@ static const struct end_point end_points[] = {
     {"kraken/Ticker", PROVIDER_KRAKEN, "/0/public/Ticker", answer_kraken_ticker},
     {"kraken/OHLC", PROVIDER_KRAKEN, "/0/public/OHLC", answer_kraken_ohlc},
     {"kraken/Time", PROVIDER_KRAKEN, "/0/public/Time", answer_kraken_time},
+    /* WebSockets: no request is answered here, orders to misbehave name them (exchange.h) */
+    {"binance/ws", PROVIDER_BINANCE, "", NULL},
+    {"coinbase/ws", PROVIDER_COINBASE, "", NULL},
+    {"kraken/ws", PROVIDER_KRAKEN, "", NULL},
     {"kraken/SystemStatus", PROVIDER_KRAKEN, "/0/public/SystemStatus", answer_kraken_system_status},
 };
 
@@ -59,6 +63,20 @@ size_t answer_target_count(void)
 const char *answer_target_name(size_t target)
 {
     return end_points[target].target;
+}
+
+size_t answer_target_named(const char *name)
+{
+    size_t i = 0;
+    while (i < ARRAY_LEN(end_points) && strcmp(end_points[i].target, name) != 0) {
+        i++;
+    }
+    return i;
+}
+
+bool answer_target_is_ws(size_t target)
+{
+    return !end_points[target].answer;
 }
 
 enum provider answer_target_provider(size_t target)
@@ -93,7 +111,7 @@ static size_t find_end_point(struct str path, struct str *name)
 {
     path = without_slash(path);
     for (size_t i = 0; i < ARRAY_LEN(end_points); i++) {
-        if (path_matches(str_of(end_points[i].path), path, name)) {
+        if (end_points[i].answer && path_matches(str_of(end_points[i].path), path, name)) {
             return i;
         }
     }
@@ -275,6 +293,7 @@ void answer_make(struct answer_world *w, const struct answer_request *r, int64_t
 {
     struct answer_call c = {.world = w,
                             .simulator = w->simulator,
+                            .flow = w->flow,
                             .path = r->path,
                             .query = r->query,
                             .if_none_match = r->if_none_match,

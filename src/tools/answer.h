@@ -9,7 +9,7 @@
 #ifndef TOOLS_ANSWER_H
 #define TOOLS_ANSWER_H
 #include "base/json.h"
-#include "tools/simulator.h"
+#include "tools/flow.h"
 
 struct fixtures;
 
@@ -27,6 +27,7 @@ enum provider {
 /* Where answers come from; lives as long as the stand-in. */
 struct answer_world {
     struct simulator *simulator;     /* used when there are no fixtures */
+    struct flow *flow;               /* its trades */
     const struct fixtures *fixtures; /* NULL: simulated */
     /* private: Binance's weight of the minute under way */
     int64_t weight_minute;
@@ -53,6 +54,10 @@ void answer_fini(struct answer *a);
 size_t answer_target_count(void);
 const char *answer_target_name(size_t target);
 enum provider answer_target_provider(size_t target);
+/* By its name; the count: there is none. */
+size_t answer_target_named(const char *name);
+/* It is no path that is asked but the WebSocket of an exchange. */
+bool answer_target_is_ws(size_t target);
 /* The end point a path belongs to; SIZE_MAX: none. */
 size_t answer_target_of(struct str path);
 
@@ -69,6 +74,7 @@ void answer_mark(struct answer *a, bool recorded);
 struct answer_call {
     struct answer_world *world;
     struct simulator *simulator;
+    struct flow *flow;
     struct str path, query;
     struct str name; /* the part of the path that matched '*' */
     struct str if_none_match;
