@@ -253,27 +253,31 @@ static void frames_have_the_fields_of_real_ones(void **state)
     say(k, "{\"method\":\"subscribe\",\"params\":{\"channel\":\"trade\",\"symbol\":[\"BTC/USD\"],"
            "\"snapshot\":false}}");
     run(w, 20000);
-    assert_shape(find(b, "@trade"),
-                 "{\"stream\":\"\",\"data\":{\"e\":\"\",\"E\":1,\"s\":\"\",\"t\":1,\"p\":\"\",\"q\":"
-                 "\"\",\"T\":1,\"m\":true,\"M\":true}}");
-    assert_shape(find(b, "@aggTrade"),
-                 "{\"stream\":\"\",\"data\":{\"e\":\"\",\"E\":1,\"s\":\"\",\"a\":1,\"p\":\"\",\"q\":"
-                 "\"\",\"f\":1,\"l\":1,\"T\":1,\"m\":true,\"M\":true}}");
+    assert_shape(
+        find(b, "@trade"),
+        "{\"stream\":\"\",\"data\":{\"e\":\"\",\"E\":1,\"s\":\"\",\"t\":1,\"p\":\"\",\"q\":"
+        "\"\",\"T\":1,\"m\":true,\"M\":true}}");
+    assert_shape(
+        find(b, "@aggTrade"),
+        "{\"stream\":\"\",\"data\":{\"e\":\"\",\"E\":1,\"s\":\"\",\"a\":1,\"p\":\"\",\"q\":"
+        "\"\",\"f\":1,\"l\":1,\"T\":1,\"m\":true,\"M\":true}}");
     assert_shape(find(b, "@bookTicker"),
                  "{\"stream\":\"\",\"data\":{\"u\":1,\"s\":\"\",\"b\":\"\",\"B\":\"\",\"a\":\"\","
                  "\"A\":\"\"}}");
     assert_shape(find(b, "@miniTicker"),
                  "{\"stream\":\"\",\"data\":{\"e\":\"\",\"E\":1,\"s\":\"\",\"c\":\"\",\"o\":\"\","
                  "\"h\":\"\",\"l\":\"\",\"v\":\"\",\"q\":\"\"}}");
-    assert_shape(find(b, "@ticker"),
-                 "{\"stream\":\"\",\"data\":{\"e\":\"\",\"E\":1,\"s\":\"\",\"p\":\"\",\"P\":\"\","
-                 "\"w\":\"\",\"x\":\"\",\"c\":\"\",\"Q\":\"\",\"b\":\"\",\"B\":\"\",\"a\":\"\","
-                 "\"A\":\"\",\"o\":\"\",\"h\":\"\",\"l\":\"\",\"v\":\"\",\"q\":\"\",\"O\":1,\"C\":1,"
-                 "\"F\":1,\"L\":1,\"n\":1}}");
-    assert_shape(find(b, "@kline_1m"),
-                 "{\"stream\":\"\",\"data\":{\"e\":\"\",\"E\":1,\"s\":\"\",\"k\":{\"t\":1,\"T\":1,"
-                 "\"s\":\"\",\"i\":\"\",\"f\":1,\"L\":1,\"o\":\"\",\"c\":\"\",\"h\":\"\",\"l\":\"\","
-                 "\"v\":\"\",\"n\":1,\"x\":false,\"q\":\"\",\"V\":\"\",\"Q\":\"\",\"B\":\"\"}}}");
+    assert_shape(
+        find(b, "@ticker"),
+        "{\"stream\":\"\",\"data\":{\"e\":\"\",\"E\":1,\"s\":\"\",\"p\":\"\",\"P\":\"\","
+        "\"w\":\"\",\"x\":\"\",\"c\":\"\",\"Q\":\"\",\"b\":\"\",\"B\":\"\",\"a\":\"\","
+        "\"A\":\"\",\"o\":\"\",\"h\":\"\",\"l\":\"\",\"v\":\"\",\"q\":\"\",\"O\":1,\"C\":1,"
+        "\"F\":1,\"L\":1,\"n\":1}}");
+    assert_shape(
+        find(b, "@kline_1m"),
+        "{\"stream\":\"\",\"data\":{\"e\":\"\",\"E\":1,\"s\":\"\",\"k\":{\"t\":1,\"T\":1,"
+        "\"s\":\"\",\"i\":\"\",\"f\":1,\"L\":1,\"o\":\"\",\"c\":\"\",\"h\":\"\",\"l\":\"\","
+        "\"v\":\"\",\"n\":1,\"x\":false,\"q\":\"\",\"V\":\"\",\"Q\":\"\",\"B\":\"\"}}}");
     assert_shape(find(c, "\"subscriptions\""),
                  "{\"type\":\"\",\"channels\":[{\"name\":\"\",\"product_ids\":[\"\"],"
                  "\"account_ids\":null}]}");
@@ -281,11 +285,12 @@ static void frames_have_the_fields_of_real_ones(void **state)
                  "{\"type\":\"\",\"trade_id\":1,\"maker_order_id\":\"\",\"taker_order_id\":\"\","
                  "\"side\":\"\",\"size\":\"\",\"price\":\"\",\"product_id\":\"\",\"sequence\":1,"
                  "\"time\":\"\"}");
-    assert_shape(find(c, "\"ticker\",\"seq"),
-                 "{\"type\":\"\",\"sequence\":1,\"product_id\":\"\",\"price\":\"\",\"open_24h\":\"\","
-                 "\"volume_24h\":\"\",\"low_24h\":\"\",\"high_24h\":\"\",\"volume_30d\":\"\","
-                 "\"best_bid\":\"\",\"best_bid_size\":\"\",\"best_ask\":\"\",\"best_ask_size\":\"\","
-                 "\"side\":\"\",\"time\":\"\",\"trade_id\":1,\"last_size\":\"\"}");
+    assert_shape(
+        find(c, "\"ticker\",\"seq"),
+        "{\"type\":\"\",\"sequence\":1,\"product_id\":\"\",\"price\":\"\",\"open_24h\":\"\","
+        "\"volume_24h\":\"\",\"low_24h\":\"\",\"high_24h\":\"\",\"volume_30d\":\"\","
+        "\"best_bid\":\"\",\"best_bid_size\":\"\",\"best_ask\":\"\",\"best_ask_size\":\"\","
+        "\"side\":\"\",\"time\":\"\",\"trade_id\":1,\"last_size\":\"\"}");
     assert_shape(find(c, "\"heartbeat\",\"last"),
                  "{\"type\":\"\",\"last_trade_id\":1,\"product_id\":\"\",\"sequence\":1,\"time\":"
                  "\"\"}");
@@ -295,10 +300,11 @@ static void frames_have_the_fields_of_real_ones(void **state)
                  "{\"method\":\"\",\"result\":{\"channel\":\"\",\"event_trigger\":\"\","
                  "\"snapshot\":true,\"symbol\":\"\"},\"success\":true,\"req_id\":1,\"time_in\":"
                  "\"\",\"time_out\":\"\"}");
-    assert_shape(k->frames[2],
-                 "{\"channel\":\"\",\"type\":\"\",\"data\":[{\"symbol\":\"\",\"bid\":1,\"bid_qty\":"
-                 "1,\"ask\":1,\"ask_qty\":1,\"last\":1,\"volume\":1,\"vwap\":1,\"low\":1,\"high\":1,"
-                 "\"change\":1,\"change_pct\":1,\"trades\":1,\"timestamp\":\"\"}]}");
+    assert_shape(
+        k->frames[2],
+        "{\"channel\":\"\",\"type\":\"\",\"data\":[{\"symbol\":\"\",\"bid\":1,\"bid_qty\":"
+        "1,\"ask\":1,\"ask_qty\":1,\"last\":1,\"volume\":1,\"vwap\":1,\"low\":1,\"high\":1,"
+        "\"change\":1,\"change_pct\":1,\"trades\":1,\"timestamp\":\"\"}]}");
     assert_shape(find(k, "\"trade\",\"type\":\"update\""),
                  "{\"channel\":\"\",\"type\":\"\",\"data\":[{\"symbol\":\"\",\"side\":\"\","
                  "\"price\":1,\"qty\":1,\"ord_type\":\"\",\"trade_id\":1,\"timestamp\":\"\"}]}");
@@ -316,7 +322,8 @@ static void streams_and_rest_give_the_same_trades(void **state)
     struct peer *c = open_peer(w, VENUE_COINBASE, "/", "");
     struct peer *k = open_peer(w, VENUE_KRAKEN, "/v2", "");
     say(c, "{\"type\":\"subscribe\",\"product_ids\":[\"BTC-USD\"],\"channels\":[\"matches\"]}");
-    say(k, "{\"method\":\"subscribe\",\"params\":{\"channel\":\"trade\",\"symbol\":[\"BTC/USD\"]}}");
+    say(k,
+        "{\"method\":\"subscribe\",\"params\":{\"channel\":\"trade\",\"symbol\":[\"BTC/USD\"]}}");
     run(w, 150000); /* over two minutes' ends */
     uint64_t last;
     assert_true(contiguous(b, "\"e\":\"trade\"", "\"t\":", &last) > 150);
@@ -329,8 +336,9 @@ static void streams_and_rest_give_the_same_trades(void **state)
     answer_init(&a);
     snprintf(query, sizeof(query), "symbol=BTCUSDT&fromId=%llu&limit=1", (unsigned long long)last);
     answer_make(&world,
-                &(struct answer_request){
-                    .is_get = true, .path = STR("/api/v3/historicalTrades"), .query = str_of(query)},
+                &(struct answer_request){.is_get = true,
+                                         .path = STR("/api/v3/historicalTrades"),
+                                         .query = str_of(query)},
                 loop_wall_ms(w->loop), &a);
     const char *frame = b->frames[b->count - 1];
     const char *price = strstr(frame, "\"p\":\"") + 5, *amount = strstr(frame, "\"q\":\"") + 5;
@@ -381,8 +389,8 @@ static void the_candle_of_a_minute_is_the_same_everywhere(void **state)
     assert_int_equal(seen, trades);
     assert_true(fabs(sum - volume) < 1e-8);
     struct sim_candle c;
-    assert_true(
-        flow_candle(w->flow, VENUE_BINANCE, 1, open_ms, open_ms + 60000, loop_wall_ms(w->loop), &c));
+    assert_true(flow_candle(w->flow, VENUE_BINANCE, 1, open_ms, open_ms + 60000,
+                            loop_wall_ms(w->loop), &c));
     assert_int_equal(c.trades, (uint64_t)trades);
     assert_true(fabs(c.volume - volume) < 1e-8);
     close_peer(p);
@@ -416,7 +424,8 @@ static void binance_has_its_limits(void **state)
     }
     assert_int_equal(p->code, 0);
     run(w, 1100);
-    say(p, "{\"method\":\"SUBSCRIBE\",\"params\":[\"btcusdt@trade\",\"nopeusdt@trade\"],\"id\":\"a\"}");
+    say(p, "{\"method\":\"SUBSCRIBE\",\"params\":[\"btcusdt@trade\",\"nopeusdt@trade\"],\"id\":"
+           "\"a\"}");
     assert_string_equal(p->frames[5], "{\"result\":null,\"id\":\"a\"}");
     say(p, "{\"method\":\"LIST_SUBSCRIPTIONS\",\"id\":2}");
     assert_string_equal(p->frames[6], "{\"result\":[\"btcusdt@trade\"],\"id\":2}");
@@ -458,7 +467,8 @@ static void coinbase_wants_a_subscription_and_refuses_it_whole(void **state)
     assert_int_equal(late->code, 1008);
     assert_int_equal(p->code, 0);
     assert_int_equal(count_of(p, 0, "\"heartbeat\",\"last_trade_id\""), 3);
-    say(p, "{\"type\":\"unsubscribe\",\"product_ids\":[\"S123-USD\"],\"channels\":[\"heartbeat\"]}");
+    say(p,
+        "{\"type\":\"unsubscribe\",\"product_ids\":[\"S123-USD\"],\"channels\":[\"heartbeat\"]}");
     size_t before = p->count;
     run(w, 3000);
     assert_int_equal(p->count, before);
