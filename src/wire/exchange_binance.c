@@ -153,13 +153,12 @@ static void read_candle(struct reader *r, const struct payload *p)
         return;
     }
     take_members(&s, &k);
-    const struct str ohlcv[5] = {member(&k, 'o'), member(&k, 'h'), member(&k, 'l'),
-                                 member(&k, 'c'), member(&k, 'v')};
+    const struct str ohlcv[5] = {member(&k, 'o'), member(&k, 'h'), member(&k, 'l'), member(&k, 'c'),
+                                 member(&k, 'v')};
     int64_t open_us = 0;
     if (!reader_candle(r, ohlcv, &e) ||
         !reader_optional(r, member(&k, 'q'), &e.quote_volume_24h, &e.has_quote_volume) ||
-        !reader_time(r, member(&k, 't'), &open_us) ||
-        !reader_time(r, member(p, 'E'), &e.sent_us)) {
+        !reader_time(r, member(&k, 't'), &open_us) || !reader_time(r, member(p, 'E'), &e.sent_us)) {
         return;
     }
     e.open_ms = open_us / 1000;

@@ -46,7 +46,10 @@ static enum slot slot_of_long(struct str key)
 {
     switch (key.len) {
     case 9:
-        return IS("last_size") ? LAST_SIZE : IS("timestamp") ? TIMESTAMP : IS("high_24_h") ? HIGH : SLOTS;
+        return IS("last_size")   ? LAST_SIZE
+               : IS("timestamp") ? TIMESTAMP
+               : IS("high_24_h") ? HIGH
+                                 : SLOTS;
     case 10:
         return IS("product_id") ? PRODUCT : IS("volume_24h") ? VOLUME : SLOTS;
     case 11:
@@ -221,9 +224,8 @@ static bool is_one_of(struct str name, const char *const *list, size_t count)
 
 static void read_flat(struct reader *r, const struct slots *m)
 {
-    static const char *const of_no_use[] = {"l2update",   "snapshot", "received", "open",
-                                            "done",       "change",   "activate", "auction",
-                                            "rfq_match"};
+    static const char *const of_no_use[] = {"l2update", "snapshot", "received", "open",     "done",
+                                            "change",   "activate", "auction",  "rfq_match"};
     struct str type = m->v[TYPE];
     if (slot_is(type, STR("match"))) {
         read_trade(r, m, false, 0);

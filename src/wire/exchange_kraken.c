@@ -1,7 +1,7 @@
-/* Kraken's WebSocket v2 (docs.kraken.com/api/docs/websocket-v2): `{"channel":…,"type":…,"data":[…]}`
- * and answers `{"method":…,"success":…}`, one a symbol. Prices are JSON numbers whose digits count,
- * so they are kept as text. A pong and acks of what is given up are acks.
- * SPDX-License-Identifier: MIT */
+/* Kraken's WebSocket v2 (docs.kraken.com/api/docs/websocket-v2):
+ * `{"channel":…,"type":…,"data":[…]}` and answers `{"method":…,"success":…}`, one a symbol. Prices
+ * are JSON numbers whose digits count, so they are kept as text. A pong and acks of what is given
+ * up are acks. SPDX-License-Identifier: MIT */
 #include "wire/exchange_in.h"
 
 enum slot {
@@ -69,11 +69,7 @@ static enum slot slot_of(struct str key)
 {
     switch (key.len) {
     case 3:
-        return IS("qty")   ? QTY
-               : IS("bid") ? BID
-               : IS("ask") ? ASK
-               : IS("low") ? LOW
-                           : SLOTS;
+        return IS("qty") ? QTY : IS("bid") ? BID : IS("ask") ? ASK : IS("low") ? LOW : SLOTS;
     case 4:
         return IS("side")   ? SIDE
                : IS("type") ? TYPE
@@ -126,8 +122,7 @@ static void read_trade(struct reader *r, const struct slots *m, bool snapshot)
 
 static void read_day(struct reader *r, const struct slots *m, bool snapshot)
 {
-    struct exchange_event e = {
-        .kind = EX_DAY, .instrument = m->v[SYMBOL], .snapshot = snapshot};
+    struct exchange_event e = {.kind = EX_DAY, .instrument = m->v[SYMBOL], .snapshot = snapshot};
     bool high = false;
     bool low = false;
     if (!reader_positive(r, m->v[LAST], &e.price, "a last price that cannot be") ||
@@ -145,8 +140,7 @@ static void read_day(struct reader *r, const struct slots *m, bool snapshot)
 
 static void read_candle(struct reader *r, const struct slots *m, bool snapshot)
 {
-    struct exchange_event e = {
-        .kind = EX_CANDLE, .instrument = m->v[SYMBOL], .snapshot = snapshot};
+    struct exchange_event e = {.kind = EX_CANDLE, .instrument = m->v[SYMBOL], .snapshot = snapshot};
     const struct str ohlcv[5] = {m->v[OPEN], m->v[HIGH], m->v[LOW], m->v[CLOSE], m->v[VOLUME]};
     int64_t begin_us = 0;
     uint64_t minutes = 0;

@@ -85,8 +85,8 @@ static void follow_ids(const struct exchange_event *e)
 
 static const char *name_of(const struct exchange_event *e, char scratch[64])
 {
-    static const char *const names[] = {"trade", "book",   "day",    "candle",  "heartbeat", "ack",
-                                        "refused", "status", "shutdown", NULL};
+    static const char *const names[] = {"trade", "book",    "day",    "candle",   "heartbeat",
+                                        "ack",   "refused", "status", "shutdown", NULL};
     if (e->kind != EX_IGNORED) {
         return names[e->kind];
     }

@@ -1,4 +1,5 @@
-/* The readers of the exchanges' frames: the traps that are known of each venue, and what is no frame. SPDX-License-Identifier: MIT */
+/* The readers of the exchanges' frames: the traps that are known of each venue, and what is no
+ * frame. SPDX-License-Identifier: MIT */
 #include "tests/lib/test.h"
 
 #include "base/alloc.h"
@@ -67,9 +68,10 @@ static void number_is(struct decimal d, const char *text)
 
 TEST(binance_trade_with_the_buyer_as_maker_was_a_sale)
 {
-    static const char raw[] = "{\"e\":\"trade\",\"E\":1723161255343,\"s\":\"BTCUSDT\",\"t\":3735683259,"
-                              "\"p\":\"61837.63000000\",\"q\":\"0.02000000\",\"T\":1723161255342,"
-                              "\"m\":true,\"M\":true}";
+    static const char raw[] =
+        "{\"e\":\"trade\",\"E\":1723161255343,\"s\":\"BTCUSDT\",\"t\":3735683259,"
+        "\"p\":\"61837.63000000\",\"q\":\"0.02000000\",\"T\":1723161255342,"
+        "\"m\":true,\"M\":true}";
     char text[512];
     const struct exchange_event *e = one(VENUE_BINANCE, raw, EX_TRADE);
     assert_str(e->instrument, "BTCUSDT");
@@ -87,11 +89,11 @@ TEST(binance_trade_with_the_buyer_as_maker_was_a_sale)
 
 TEST(binance_takes_numbers_as_text_and_text_as_numbers_and_times_in_any_unit)
 {
-    const struct exchange_event *e =
-        one(VENUE_BINANCE,
-            "{\"e\":\"trade\",\"E\":\"1723161255343000\",\"s\":\"A\",\"t\":\"7\",\"p\":1.50,\"q\":2,"
-            "\"T\":1723161255342123456,\"m\":false,\"new\":{\"e\":[1,{}]}}",
-            EX_TRADE);
+    const struct exchange_event *e = one(
+        VENUE_BINANCE,
+        "{\"e\":\"trade\",\"E\":\"1723161255343000\",\"s\":\"A\",\"t\":\"7\",\"p\":1.50,\"q\":2,"
+        "\"T\":1723161255342123456,\"m\":false,\"new\":{\"e\":[1,{}]}}",
+        EX_TRADE);
     assert_true(e->sent_us == 1723161255343000 && e->time_us == 1723161255342123);
     assert_true(e->id == 7 && e->taker == SIDE_BUY);
     number_is(e->price, "1.5");
@@ -112,12 +114,12 @@ TEST(binance_best_bid_and_ask_come_without_an_event_type)
 
 TEST(binance_day_figures_come_with_or_without_a_percentage)
 {
-    const struct exchange_event *e =
-        one(VENUE_BINANCE,
-            "{\"e\":\"24hrTicker\",\"E\":1580254809477,\"s\":\"BNBBTC\",\"P\":\"4.720\",\"c\":\"9338\","
-            "\"b\":\"9337\",\"a\":\"9339\",\"o\":\"8917\",\"h\":\"9373\",\"l\":\"8862\",\"v\":\"72\","
-            "\"q\":\"654275\",\"C\":1580254809456}",
-            EX_DAY);
+    const struct exchange_event *e = one(
+        VENUE_BINANCE,
+        "{\"e\":\"24hrTicker\",\"E\":1580254809477,\"s\":\"BNBBTC\",\"P\":\"4.720\",\"c\":\"9338\","
+        "\"b\":\"9337\",\"a\":\"9339\",\"o\":\"8917\",\"h\":\"9373\",\"l\":\"8862\",\"v\":\"72\","
+        "\"q\":\"654275\",\"C\":1580254809456}",
+        EX_DAY);
     assert_near(e->change_24h_pct, 4.72, 0);
     assert_true(e->has_range && e->has_volume && e->has_quote_volume && e->has_book);
     assert_true(e->time_us == 1580254809456000);
@@ -157,7 +159,8 @@ TEST(binance_answers_and_announcements)
     const struct exchange_event *e =
         one(VENUE_BINANCE, "{\"code\":2,\"msg\":\"Invalid request\",\"id\":4}", EX_REFUSED);
     assert_str(e->text, "Invalid request");
-    e = one(VENUE_BINANCE, "{\"error\":{\"code\":3,\"msg\":\"Invalid JSON\"},\"id\":5}", EX_REFUSED);
+    e = one(VENUE_BINANCE, "{\"error\":{\"code\":3,\"msg\":\"Invalid JSON\"},\"id\":5}",
+            EX_REFUSED);
     assert_str(e->text, "Invalid JSON");
     assert_true(e->id == 5);
     one(VENUE_BINANCE, "{\"e\":\"serverShutdown\",\"E\":1770123456789}", EX_SHUTDOWN);
@@ -178,14 +181,15 @@ TEST(binance_lists_of_payloads_give_an_event_each)
 
 TEST(binance_refuses_what_cannot_be)
 {
-    refused(VENUE_BINANCE, "{\"e\":\"trade\",\"s\":\"A\",\"t\":1,\"p\":\"0.00\",\"q\":\"1\",\"T\":1723161255342}",
+    refused(VENUE_BINANCE,
+            "{\"e\":\"trade\",\"s\":\"A\",\"t\":1,\"p\":\"0.00\",\"q\":\"1\",\"T\":1723161255342}",
             ERR_RANGE, "price");
-    refused(VENUE_BINANCE, "{\"e\":\"trade\",\"s\":\"A\",\"t\":1,\"p\":\"-1\",\"q\":\"1\"}", ERR_RANGE,
-            "price");
-    refused(VENUE_BINANCE, "{\"e\":\"trade\",\"s\":\"A\",\"t\":1,\"p\":\"1\",\"q\":\"0\"}", ERR_RANGE,
-            "quantity");
-    refused(VENUE_BINANCE, "{\"e\":\"trade\",\"s\":\"A\",\"t\":1,\"p\":\"x\",\"q\":\"1\"}", ERR_SYNTAX,
-            "price");
+    refused(VENUE_BINANCE, "{\"e\":\"trade\",\"s\":\"A\",\"t\":1,\"p\":\"-1\",\"q\":\"1\"}",
+            ERR_RANGE, "price");
+    refused(VENUE_BINANCE, "{\"e\":\"trade\",\"s\":\"A\",\"t\":1,\"p\":\"1\",\"q\":\"0\"}",
+            ERR_RANGE, "quantity");
+    refused(VENUE_BINANCE, "{\"e\":\"trade\",\"s\":\"A\",\"t\":1,\"p\":\"x\",\"q\":\"1\"}",
+            ERR_SYNTAX, "price");
     refused(VENUE_BINANCE, "{\"e\":\"trade\",\"s\":\"A\",\"t\":1,\"p\":\"1\",\"q\":\"1\",\"T\":12}",
             ERR_RANGE, "time");
     refused(VENUE_BINANCE, "{\"u\":1,\"s\":\"A\",\"b\":\"0\",\"B\":\"0\",\"a\":\"2\",\"A\":\"1\"}",
@@ -200,21 +204,22 @@ TEST(binance_refuses_what_cannot_be)
 
 TEST(coinbase_match_names_the_makers_side_and_ticker_the_takers)
 {
-    const struct exchange_event *e =
-        one(VENUE_COINBASE,
-            "{\"type\":\"match\",\"trade_id\":1052119289,\"maker_order_id\":\"x\",\"side\":\"sell\","
-            "\"size\":\"0.2\",\"price\":\"63514.60\",\"product_id\":\"BTC-USD\",\"sequence\":1,"
-            "\"time\":\"2026-07-07T22:58:17.164892Z\"}",
-            EX_TRADE);
+    const struct exchange_event *e = one(
+        VENUE_COINBASE,
+        "{\"type\":\"match\",\"trade_id\":1052119289,\"maker_order_id\":\"x\",\"side\":\"sell\","
+        "\"size\":\"0.2\",\"price\":\"63514.60\",\"product_id\":\"BTC-USD\",\"sequence\":1,"
+        "\"time\":\"2026-07-07T22:58:17.164892Z\"}",
+        EX_TRADE);
     assert_int_equal(e->taker, SIDE_BUY);
     assert_false(e->snapshot);
     number_is(e->price, "63514.6");
     assert_true(e->time_us == 1783465097164892);
-    e = one(VENUE_COINBASE,
-            "{\"type\":\"ticker\",\"product_id\":\"BTC-USD\",\"price\":\"110\",\"open_24h\":\"100\","
-            "\"volume_24h\":\"5\",\"low_24h\":\"99\",\"high_24h\":\"111\",\"side\":\"sell\","
-            "\"time\":\"2026-10-03T20:58:31.127510Z\",\"trade_id\":9}",
-            EX_DAY);
+    e = one(
+        VENUE_COINBASE,
+        "{\"type\":\"ticker\",\"product_id\":\"BTC-USD\",\"price\":\"110\",\"open_24h\":\"100\","
+        "\"volume_24h\":\"5\",\"low_24h\":\"99\",\"high_24h\":\"111\",\"side\":\"sell\","
+        "\"time\":\"2026-10-03T20:58:31.127510Z\",\"trade_id\":9}",
+        EX_DAY);
     assert_int_equal(e->taker, SIDE_SELL);
     assert_near(e->change_24h_pct, 10, 1e-9);
     assert_false(e->has_book);
@@ -227,22 +232,22 @@ TEST(coinbase_match_names_the_makers_side_and_ticker_the_takers)
 
 TEST(coinbase_heartbeat_carries_the_last_trade)
 {
-    const struct exchange_event *e =
-        one(VENUE_COINBASE,
-            "{\"type\":\"heartbeat\",\"last_trade_id\":42,\"product_id\":\"ETH-USD\",\"sequence\":5,"
-            "\"time\":\"2026-07-07T22:58:18.000000Z\"}",
-            EX_HEARTBEAT);
+    const struct exchange_event *e = one(
+        VENUE_COINBASE,
+        "{\"type\":\"heartbeat\",\"last_trade_id\":42,\"product_id\":\"ETH-USD\",\"sequence\":5,"
+        "\"time\":\"2026-07-07T22:58:18.000000Z\"}",
+        EX_HEARTBEAT);
     assert_true(e->id == 42);
     assert_str(e->instrument, "ETH-USD");
 }
 
 TEST(coinbase_error_names_the_product_that_is_none)
 {
-    const struct exchange_event *e =
-        one(VENUE_COINBASE,
-            "{\"type\":\"error\",\"message\":\"Failed to subscribe\",\"reason\":\"NOPE-USD is not a "
-            "valid product\"}",
-            EX_REFUSED);
+    const struct exchange_event *e = one(
+        VENUE_COINBASE,
+        "{\"type\":\"error\",\"message\":\"Failed to subscribe\",\"reason\":\"NOPE-USD is not a "
+        "valid product\"}",
+        EX_REFUSED);
     assert_str(e->instrument, "NOPE-USD");
     assert_str(e->text, "NOPE-USD is not a valid product");
     e = one(VENUE_COINBASE, "{\"type\":\"error\",\"message\":\"rate limit exceeded\"}", EX_REFUSED);
@@ -255,8 +260,10 @@ TEST(coinbase_advanced_trade_speaks_in_envelopes)
     const char *why = NULL;
     assert_ok(read_text(
         VENUE_COINBASE,
-        "{\"events\":[{\"type\":\"update\",\"trades\":[{\"product_id\":\"BTC-USD\",\"trade_id\":\"2\","
-        "\"price\":\"5\",\"size\":\"1\",\"time\":\"2026-08-09T21:05:48.167634Z\",\"side\":\"SELL\"},"
+        "{\"events\":[{\"type\":\"update\",\"trades\":[{\"product_id\":\"BTC-USD\",\"trade_id\":"
+        "\"2\","
+        "\"price\":\"5\",\"size\":\"1\",\"time\":\"2026-08-09T21:05:48.167634Z\",\"side\":\"SELL\"}"
+        ","
         "{\"product_id\":\"BTC-USD\",\"trade_id\":\"1\",\"price\":\"4\",\"size\":\"1\",\"time\":"
         "\"2026-08-09T21:05:47Z\",\"side\":\"BUY\"}]}],\"channel\":\"market_trades\",\"timestamp\":"
         "\"2026-08-09T21:05:48.251397169Z\",\"sequence_num\":9}",
@@ -265,14 +272,14 @@ TEST(coinbase_advanced_trade_speaks_in_envelopes)
     assert_true(seen.e[0].id == 1 && seen.e[1].id == 2); /* newest first on the wire */
     assert_int_equal(seen.e[1].taker, SIDE_BUY);
     assert_true(seen.e[0].sent_us == 1786309548251397);
-    const struct exchange_event *e =
-        one(VENUE_COINBASE,
-            "{\"channel\":\"ticker\",\"timestamp\":\"2026-08-09T21:05:48.2Z\",\"events\":[{\"type\":"
-            "\"snapshot\",\"tickers\":[{\"type\":\"ticker\",\"product_id\":\"ETH-USD\",\"price\":"
-            "\"1919.41\",\"volume_24_h\":\"19975\",\"low_24_h\":\"1911\",\"high_24_h\":\"1925\","
-            "\"price_percent_chg_24_h\":\"0.025\",\"best_bid\":\"1919.44\",\"best_ask\":\"1919.49\","
-            "\"best_bid_quantity\":\"0.02\",\"best_ask_quantity\":\"0.5\"}]}]}",
-            EX_DAY);
+    const struct exchange_event *e = one(
+        VENUE_COINBASE,
+        "{\"channel\":\"ticker\",\"timestamp\":\"2026-08-09T21:05:48.2Z\",\"events\":[{\"type\":"
+        "\"snapshot\",\"tickers\":[{\"type\":\"ticker\",\"product_id\":\"ETH-USD\",\"price\":"
+        "\"1919.41\",\"volume_24_h\":\"19975\",\"low_24_h\":\"1911\",\"high_24_h\":\"1925\","
+        "\"price_percent_chg_24_h\":\"0.025\",\"best_bid\":\"1919.44\",\"best_ask\":\"1919.49\","
+        "\"best_bid_quantity\":\"0.02\",\"best_ask_quantity\":\"0.5\"}]}]}",
+        EX_DAY);
     assert_near(e->change_24h_pct, 0.025, 0);
     assert_true(e->snapshot && e->has_book && e->has_range);
     number_is(e->ask_quantity, "0.5");
@@ -299,13 +306,14 @@ TEST(coinbase_refuses_what_cannot_be)
 TEST(kraken_gives_several_trades_in_a_frame)
 {
     const char *why = NULL;
-    assert_ok(read_text(VENUE_KRAKEN,
-                        "{\"channel\":\"trade\",\"type\":\"update\",\"data\":[{\"symbol\":\"ETH/USD\","
-                        "\"side\":\"buy\",\"price\":1774.140,\"qty\":0.00147959,\"ord_type\":\"limit\","
-                        "\"trade_id\":64175815,\"timestamp\":\"2026-07-07T23:00:04.585581Z\"},"
-                        "{\"symbol\":\"ETH/USD\",\"side\":\"sell\",\"price\":1774,\"qty\":1e-3,"
-                        "\"trade_id\":64175816,\"timestamp\":\"2026-07-07T23:00:04.585581Z\"}]}",
-                        &why));
+    assert_ok(
+        read_text(VENUE_KRAKEN,
+                  "{\"channel\":\"trade\",\"type\":\"update\",\"data\":[{\"symbol\":\"ETH/USD\","
+                  "\"side\":\"buy\",\"price\":1774.140,\"qty\":0.00147959,\"ord_type\":\"limit\","
+                  "\"trade_id\":64175815,\"timestamp\":\"2026-07-07T23:00:04.585581Z\"},"
+                  "{\"symbol\":\"ETH/USD\",\"side\":\"sell\",\"price\":1774,\"qty\":1e-3,"
+                  "\"trade_id\":64175816,\"timestamp\":\"2026-07-07T23:00:04.585581Z\"}]}",
+                  &why));
     assert_int_equal(seen.count, 2);
     number_is(seen.e[0].price, "1774.14");
     number_is(seen.e[1].quantity, "0.001");
@@ -315,12 +323,12 @@ TEST(kraken_gives_several_trades_in_a_frame)
 
 TEST(kraken_ticker_may_have_no_time)
 {
-    const struct exchange_event *e =
-        one(VENUE_KRAKEN,
-            "{\"channel\":\"ticker\",\"type\":\"snapshot\",\"data\":[{\"symbol\":\"BTC/USD\",\"bid\":1,"
-            "\"bid_qty\":2,\"ask\":3,\"ask_qty\":4,\"last\":2.5,\"volume\":10,\"low\":1,\"high\":4,"
-            "\"change_pct\":-2.43,\"emergency\":[]}]}",
-            EX_DAY);
+    const struct exchange_event *e = one(
+        VENUE_KRAKEN,
+        "{\"channel\":\"ticker\",\"type\":\"snapshot\",\"data\":[{\"symbol\":\"BTC/USD\",\"bid\":1,"
+        "\"bid_qty\":2,\"ask\":3,\"ask_qty\":4,\"last\":2.5,\"volume\":10,\"low\":1,\"high\":4,"
+        "\"change_pct\":-2.43,\"emergency\":[]}]}",
+        EX_DAY);
     assert_true(e->time_us == 0 && e->snapshot && e->has_book);
     assert_near(e->change_24h_pct, -2.43, 0);
 }
@@ -374,12 +382,15 @@ TEST(half_a_frame_gives_no_event)
         enum venue venue;
         const char *frame;
     } whole[] = {
-        {VENUE_BINANCE, "{\"stream\":\"a@trade\",\"data\":{\"e\":\"trade\",\"E\":1723161255343,\"s\":\"A\","
-                        "\"t\":3,\"p\":\"6\",\"q\":\"2\",\"T\":1723161255342,\"m\":true}}"},
-        {VENUE_COINBASE, "{\"type\":\"match\",\"trade_id\":1,\"side\":\"sell\",\"size\":\"2\",\"price\":"
-                         "\"6\",\"product_id\":\"A-USD\",\"time\":\"2026-07-07T22:58:17.1Z\"}"},
-        {VENUE_KRAKEN, "{\"channel\":\"trade\",\"data\":[{\"symbol\":\"A/USD\",\"side\":\"buy\",\"price\":1,"
-                       "\"qty\":2,\"trade_id\":6},{\"symbol\":\"A/USD\",\"price\":1,\"qty\":1}]}"},
+        {VENUE_BINANCE,
+         "{\"stream\":\"a@trade\",\"data\":{\"e\":\"trade\",\"E\":1723161255343,\"s\":\"A\","
+         "\"t\":3,\"p\":\"6\",\"q\":\"2\",\"T\":1723161255342,\"m\":true}}"},
+        {VENUE_COINBASE,
+         "{\"type\":\"match\",\"trade_id\":1,\"side\":\"sell\",\"size\":\"2\",\"price\":"
+         "\"6\",\"product_id\":\"A-USD\",\"time\":\"2026-07-07T22:58:17.1Z\"}"},
+        {VENUE_KRAKEN,
+         "{\"channel\":\"trade\",\"data\":[{\"symbol\":\"A/USD\",\"side\":\"buy\",\"price\":1,"
+         "\"qty\":2,\"trade_id\":6},{\"symbol\":\"A/USD\",\"price\":1,\"qty\":1}]}"},
     };
     for (size_t i = 0; i < ARRAY_LEN(whole); i++) {
         struct str frame = str_of(whole[i].frame);
@@ -402,14 +413,22 @@ TEST(names_are_split_and_made_as_the_venues_write_them)
         const char *instrument, *symbol;
         enum quote_unit quote;
     } names[] = {
-        {VENUE_BINANCE, "BTCUSDT", "BTC", QUOTE_USDT},   {VENUE_BINANCE, "1000SATSUSDT", "1000SATS", QUOTE_USDT},
-        {VENUE_BINANCE, "USDCUSDT", "USDC", QUOTE_USDT}, {VENUE_BINANCE, "BTCFDUSD", NULL, QUOTE_USD},
-        {VENUE_BINANCE, "BTCUSDC", NULL, QUOTE_USD},     {VENUE_BINANCE, "USDT", NULL, QUOTE_USD},
-        {VENUE_BINANCE, "btcusdt", NULL, QUOTE_USD},     {VENUE_COINBASE, "BTC-USD", "BTC", QUOTE_USD},
-        {VENUE_COINBASE, "BTC-USDT", "BTC", QUOTE_USDT}, {VENUE_COINBASE, "USDT-USD", "USDT", QUOTE_USD},
-        {VENUE_COINBASE, "BTC-EUR", NULL, QUOTE_USD},    {VENUE_COINBASE, "BTC-USDC", NULL, QUOTE_USD},
-        {VENUE_COINBASE, "BTCUSD", NULL, QUOTE_USD},     {VENUE_KRAKEN, "BTC/USD", "BTC", QUOTE_USD},
-        {VENUE_KRAKEN, "XBT/USDT", "XBT", QUOTE_USDT},   {VENUE_KRAKEN, "/USD", NULL, QUOTE_USD},
+        {VENUE_BINANCE, "BTCUSDT", "BTC", QUOTE_USDT},
+        {VENUE_BINANCE, "1000SATSUSDT", "1000SATS", QUOTE_USDT},
+        {VENUE_BINANCE, "USDCUSDT", "USDC", QUOTE_USDT},
+        {VENUE_BINANCE, "BTCFDUSD", NULL, QUOTE_USD},
+        {VENUE_BINANCE, "BTCUSDC", NULL, QUOTE_USD},
+        {VENUE_BINANCE, "USDT", NULL, QUOTE_USD},
+        {VENUE_BINANCE, "btcusdt", NULL, QUOTE_USD},
+        {VENUE_COINBASE, "BTC-USD", "BTC", QUOTE_USD},
+        {VENUE_COINBASE, "BTC-USDT", "BTC", QUOTE_USDT},
+        {VENUE_COINBASE, "USDT-USD", "USDT", QUOTE_USD},
+        {VENUE_COINBASE, "BTC-EUR", NULL, QUOTE_USD},
+        {VENUE_COINBASE, "BTC-USDC", NULL, QUOTE_USD},
+        {VENUE_COINBASE, "BTCUSD", NULL, QUOTE_USD},
+        {VENUE_KRAKEN, "BTC/USD", "BTC", QUOTE_USD},
+        {VENUE_KRAKEN, "XBT/USDT", "XBT", QUOTE_USDT},
+        {VENUE_KRAKEN, "/USD", NULL, QUOTE_USD},
     };
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         struct str symbol = {0};
