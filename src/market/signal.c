@@ -239,7 +239,8 @@ static double vote_of(enum signal_part p, const struct readings *r)
                : r->percent_b > 1 && r->close < r->before ? -1
                                                           : 0;
     case SIGNAL_MOMENTUM:
-        return r->deviation > 0 ? clip(r->momentum / (2 * r->deviation), -1, 1) : 0;
+        /* a move without any scatter is larger than all scatter */
+        return r->deviation > 0 ? clip(r->momentum / (2 * r->deviation), -1, 1) : sign(r->momentum);
     case SIGNAL_PARTS:
         break;
     }
