@@ -25,6 +25,7 @@ void answers_unref(struct answers *a)
         buf_fini(&a->btc_price);
         buf_fini(&a->missing);
         buf_fini(&a->health);
+        catalogue_unref(a->catalogue);
         mem_free(a);
     }
 }

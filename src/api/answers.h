@@ -4,6 +4,7 @@
  * it changed, at most a few times a second. SPDX-License-Identifier: MIT */
 #ifndef API_ANSWERS_H
 #define API_ANSWERS_H
+#include "api/catalogue.h"
 #include "base/buf.h"
 
 struct answers {
@@ -15,9 +16,10 @@ struct answers {
     struct buf dashboard, btc_price; /* the two standard messages as of now, for who just came */
     const char *mode;
     bool ready;
-    struct buf missing;   /* sentence of what readiness waits for */
-    struct buf health;    /* the object of /api/health */
-    int64_t btc_as_of_ms; /* 0: unknown */
+    struct buf missing;          /* sentence of what readiness waits for */
+    struct buf health;           /* the object of /api/health */
+    struct catalogue *catalogue; /* owned reference; NULL: none yet */
+    int64_t btc_as_of_ms;        /* 0: unknown */
 };
 
 struct answers *answers_new(void);

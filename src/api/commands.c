@@ -84,7 +84,7 @@ static void do_subscribe(struct api_shard *s, struct conn *c, const struct comma
     struct buf first = {0};
     char cursor[CURSOR_LEN + 1];
     struct fanout_resume resume =
-        fanout_catch_up(s->fanout, cmd->channel, cmd->since.ptr ? &cmd->since : NULL, form, &first);
+        fanout_catch_up(s->fanout, &sub, cmd->since.ptr ? &cmd->since : NULL, form, &first);
     fanout_cursor_text(s->fanout, cursor);
     if (fanout_subscribe(s->fanout, &session->member, form, &sub) != OK) {
         buf_fini(&first);

@@ -26,6 +26,25 @@ void post_free(struct post *p);
 void letter_publish(void *self, void *owned_post, uint64_t number);
 void letter_refresh(void *self, void *shard, uint64_t ticket); /* ticket 0: nobody waits */
 void letter_demand(void *self, void *unused, uint64_t number);
+/* The first member of that shard wants a symbol's prices or a candle channel, or the last one no
+ * longer does. */
+enum { WANT_PRICE = INTERVALS, WANT_SLOTS };
+struct want_id {
+    uint32_t key;  /* of the catalogue */
+    uint32_t slot; /* an interval: its candles; WANT_PRICE */
+    bool on;
+};
+static inline uint64_t want_number(struct want_id w)
+{
+    return ((uint64_t)w.key * WANT_SLOTS + w.slot) * 2 + w.on;
+}
+static inline struct want_id want_of_number(uint64_t number)
+{
+    return (struct want_id){.key = (uint32_t)(number / 2 / WANT_SLOTS),
+                            .slot = (uint32_t)(number / 2 % WANT_SLOTS),
+                            .on = number & 1};
+}
+void letter_want(void *self, void *unused, uint64_t number);
 
 /* main -> shard (self is the api_shard) */
 void letter_answers(void *self, void *owned_answers, uint64_t number);

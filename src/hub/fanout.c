@@ -446,12 +446,11 @@ size_t fanout_collect(struct fanout *f, const struct fanout_sub *subs, size_t co
     return n;
 }
 
-struct fanout_resume fanout_catch_up(struct fanout *f, struct str channel, const struct str *since,
-                                     enum frame_form form, struct buf *out)
+struct fanout_resume fanout_catch_up(struct fanout *f, const struct fanout_sub *sub,
+                                     const struct str *since, enum frame_form form, struct buf *out)
 {
     struct fanout_resume resume;
-    struct fanout_sub sub = {.channel = channel};
-    (void)fanout_collect(f, &sub, 1, since, true, form, out, &resume);
+    (void)fanout_collect(f, sub, 1, since, true, form, out, &resume);
     return resume;
 }
 

@@ -13,6 +13,11 @@
  * and of event channels what the channel's history still has, after a `gap` notice where that is
  * not all.
  *
+ * A subscription of a table names the keys of the rows it wants. Of those the group keeps which
+ * changed and are not yet sent (a bitmap), and puts one message together from the newest rows when
+ * it is due: at once, or at the pace of its rate limit. With `delta` that message has only the
+ * fields that changed since the group's last one.
+ *
  * Invariants.
  *  1. A live member's position lies in [log.base, log.base + log.len]; when a flush is complete all
  *     stand at the end and the log is emptied.
@@ -21,7 +26,10 @@
  *     gets fanout_stall() first. So bytes never overtake each other.
  *  4. A stalled member's `seq` never exceeds the fanout's, and no message above it was given to it.
  *  5. A message that a rate limit holds back is newer than all that was appended of its channel.
- *  6. Frames are referenced by channels (last, history) and held slots only; logs hold copies.
+ *  6. Of a table: a key's bit is set exactly while its newest row is above the group's base, the
+ *     seq up to which the group was served; all its members have the same or will get a full one.
+ *  7. Frames are referenced by channels (last, history, rows) and held slots only; logs hold
+ * copies.
  *
  * Everything belongs to the shard's thread. SPDX-License-Identifier: MIT */
 #ifndef HUB_FANOUT_H
@@ -97,7 +105,13 @@ void fanout_lost(struct fanout *f, uint64_t seq);
 
 struct fanout_sub {
     struct str channel;
-    uint32_t interval_ms; /* least time between two messages of a state channel; 0: none */
+    uint32_t interval_ms; /* least time between two messages of a state or table channel; 0: none */
+    /* The rest is for tables. */
+    const uint32_t *keys; /* rows wanted, in any order */
+    size_t key_count;     /* 0: all rows, also future ones */
+    bool delta;           /* WebSocket and MessagePack only, else not heeded */
+    /* If nothing went out for that long, all rows of the set are sent again; 0: never. */
+    uint32_t repeat_ms;
 };
 
 /* Adds or replaces one subscription of a member (in `form`, the same for all of its). It is given
@@ -112,6 +126,17 @@ enum err fanout_join(struct fanout *f, struct member *m, enum frame_form form,
 /* ERR_NOT_FOUND: was not subscribed. */
 enum err fanout_unsubscribe(struct fanout *f, struct member *m, struct str channel) MUST_CHECK;
 bool fanout_subscribed(const struct fanout *f, const struct member *m, struct str channel);
+/* The subscription as it stands; its texts and keys (sorted, each once) are borrowed until the
+ * member's subscriptions change. False: not subscribed. */
+bool fanout_sub_of(const struct fanout *f, const struct member *m, struct str channel,
+                   struct fanout_sub *out);
+/* Adds keys to a table's subscription, or takes them out; the options stay. It is given what was
+ * due to it before; the caller gives the rows of new keys (of the whole set when it has deltas).
+ * All rows stay all rows when keys are added; from all rows none can be taken (ERR_UNSUPPORTED).
+ * Without a key left it is unsubscribed. ERR_NOT_FOUND: not subscribed. ERR_CLOSED: it left
+ * meanwhile. */
+enum err fanout_sub_keys(struct fanout *f, struct member *m, struct str channel,
+                         const uint32_t *keys, size_t count, bool add) MUST_CHECK;
 size_t fanout_sub_count(const struct member *m);
 /* Takes the member out of everything. */
 void fanout_leave(struct fanout *f, struct member *m);
@@ -130,12 +155,14 @@ struct fanout_resume {
 bool fanout_cursor(const struct fanout *f, struct str cursor, uint64_t *seq);
 /* The cursor is of this epoch and above all that came here: of another shard, which was faster. */
 bool fanout_cursor_ahead(const struct fanout *f, struct str cursor);
-/* Appends what a client of `channel` should see first: the last value of each key of a state
- * channel; with `since` (may be NULL: none was given) the messages of an event channel after it. */
-struct fanout_resume fanout_catch_up(struct fanout *f, struct str channel, const struct str *since,
-                                     enum frame_form form, struct buf *out);
-/* The same for many channels, in order of seq. `state_too`: state channels' last values even when
- * they are not newer than `since`. Gives the number of messages. */
+/* Appends what a client of that subscription should see first: the last value of each key of a
+ * state channel, all rows of a table's set as one message; with `since` (may be NULL: none was
+ * given) the messages of an event channel after it. */
+struct fanout_resume fanout_catch_up(struct fanout *f, const struct fanout_sub *sub,
+                                     const struct str *since, enum frame_form form,
+                                     struct buf *out);
+/* The same for many channels, in order of seq. `state_too`: state channels' last values and
+ * tables' rows even when they are not newer than `since`. Gives the number of messages. */
 size_t fanout_collect(struct fanout *f, const struct fanout_sub *subs, size_t count,
                       const struct str *since, bool state_too, enum frame_form form,
                       struct buf *out, struct fanout_resume *resume);
@@ -144,12 +171,16 @@ size_t fanout_collect(struct fanout *f, const struct fanout_sub *subs, size_t co
  * must have been tried on the socket before, so that fanout_drained() follows. */
 void fanout_replay(struct fanout *f, struct member *m, const struct fanout_sub *subs, size_t count,
                    const struct str *since);
-/* Payload of the newest message of a channel; empty when there is none. */
+/* Payload of the newest message of a state channel; empty when there is none. */
 struct str fanout_last(struct fanout *f, struct str channel);
 /* Cursor of now. */
 void fanout_cursor_text(const struct fanout *f, char out[CURSOR_LEN + 1]);
 
 /* ---- figures, for metrics and health ---- */
+
+/* From the upstream bytes to the last socket of the member's group, at the last message that had
+ * any; 0: none yet. */
+uint64_t fanout_member_lag_us(const struct member *m);
 
 struct fanout_stats {
     size_t groups, members, stalled, channels;

@@ -3,17 +3,26 @@
 
 #include "base/alloc.h"
 #include "wire/deflate.h"
+#include "wire/msgpack.h"
 #include "wire/ws.h"
 
+#include <assert.h>
+
 struct frame *frame_new(const struct channel_info *channel, uint32_t key, uint64_t seq,
-                        uint64_t at_ms, struct str payload)
+                        uint64_t at_ms, struct str payload, struct str data)
 {
     struct frame *f = mem_alloc(sizeof(*f) + payload.len);
+    if (data.len == 0) {
+        data = payload;
+    }
+    assert(data.ptr >= payload.ptr && data.ptr + data.len <= payload.ptr + payload.len);
     *f = (struct frame){.seq = seq,
                         .at_ms = at_ms,
                         .channel = channel,
                         .key = key,
                         .refs = 1,
+                        .data_at = (uint32_t)(data.ptr - payload.ptr),
+                        .data_len = (uint32_t)data.len,
                         .len = (uint32_t)payload.len};
     memcpy(f->payload, payload.ptr, payload.len);
     return f;
@@ -28,7 +37,10 @@ struct frame *frame_ref(struct frame *f)
 void frame_unref(struct frame *f)
 {
     if (f && __atomic_fetch_sub(&f->refs, 1, __ATOMIC_ACQ_REL) == 1) {
-        mem_free(f->deflated);
+        for (size_t i = 0; i < PACK_COUNT; i++) {
+            mem_free(f->packed[i]);
+        }
+        mem_free((void *)(uintptr_t)f->rows);
         mem_free(f);
     }
 }
@@ -38,6 +50,8 @@ struct str frame_payload(const struct frame *f)
     return str_make(f->payload, f->len);
 }
 
+/* ---- WebSocket ---- */
+
 static void append_ws(struct str text, struct buf *out)
 {
     uint8_t header[WS_HEADER_MAX];
@@ -46,46 +60,88 @@ static void append_ws(struct str text, struct buf *out)
     buf_add_str(out, text);
 }
 
-/* A whole compressed WebSocket frame, length-prefixed so that one pointer publishes both. */
-struct packed {
-    uint32_t len;
-    char bytes[];
-};
-
-static struct packed *pack(struct str text, struct deflater *deflater)
+/* A whole frame of packed bytes, appended. */
+static void append_deflated(struct str text, size_t min, struct deflater *deflater, struct buf *out)
 {
     struct buf body = {0};
-    struct packed *p = NULL;
-    if (deflater_message(deflater, text, true, &body) == OK) {
+    if (deflater && min && text.len >= min && deflater_message(deflater, text, true, &body) == OK) {
         uint8_t header[WS_HEADER_MAX];
         size_t n = ws_header(header, WS_TEXT, true, body.len);
-        p = mem_alloc(sizeof(*p) + n + body.len);
-        p->len = (uint32_t)(n + body.len);
-        memcpy(p->bytes, header, n);
-        memcpy(p->bytes + n, body.ptr, body.len);
+        buf_add(out, header, n);
+        buf_add_str(out, buf_str(&body));
+    } else {
+        append_ws(text, out);
     }
     buf_fini(&body);
-    return p;
 }
 
-static void append_deflated(struct frame *f, struct deflater *deflater, struct buf *out)
+static void append_msgpack(struct str json, struct buf *out)
 {
-    struct packed *p = __atomic_load_n(&f->deflated, __ATOMIC_ACQUIRE);
-    if (!p && deflater && f->len >= FRAME_DEFLATE_MIN) {
-        p = pack(frame_payload(f), deflater);
-        void *expected = NULL;
-        if (p && !__atomic_compare_exchange_n(&f->deflated, &expected, p, false, __ATOMIC_ACQ_REL,
-                                              __ATOMIC_ACQUIRE)) {
-            mem_free(p); /* another shard was faster */
-            p = expected;
-        }
+    struct buf body = {0};
+    if (msgpack_of_json(json, &body) == OK) {
+        uint8_t header[WS_HEADER_MAX];
+        size_t n = ws_header(header, WS_BINARY, false, body.len);
+        buf_add(out, header, n);
+        buf_add_str(out, buf_str(&body));
     }
-    if (p) {
-        buf_add(out, p->bytes, p->len);
+    buf_fini(&body);
+}
+
+/* ---- Socket.IO ---- */
+
+/* The parts around the argument. */
+struct packet {
+    char tail[48]; /* ,"<cursor>"] */
+    struct str event, arg, end;
+};
+
+static void make_packet(const struct frame_text *t, struct str epoch, struct packet *p)
+{
+    p->event = t->event;
+    p->arg = t->data.len ? t->data : t->json;
+    int n = epoch.len ? snprintf(p->tail, sizeof(p->tail), ",\"%.*s-%llu\"]", STR_ARG(epoch),
+                                 (unsigned long long)t->seq)
+                      : snprintf(p->tail, sizeof(p->tail), "]");
+    p->end = str_make(p->tail, (size_t)n);
+}
+
+static size_t packet_len(const struct packet *p)
+{
+    return 4 + p->event.len + 2 + p->arg.len + p->end.len;
+}
+
+static void append_packet(const struct packet *p, struct buf *out)
+{
+    buf_add_lit(out, "42[\"");
+    buf_add_str(out, p->event);
+    buf_add_lit(out, "\",");
+    buf_add_str(out, p->arg);
+    buf_add_str(out, p->end);
+}
+
+static void append_sio(const struct frame_text *t, enum frame_form form, struct str epoch,
+                       struct deflater *deflater, struct buf *out)
+{
+    struct packet p;
+    make_packet(t, epoch, &p);
+    size_t len = packet_len(&p);
+    if (form == FORM_SIO_PACKETS) {
+        buf_add_char(out, '\x1e');
+        append_packet(&p, out);
+    } else if (form == FORM_SIO_WS_DEFLATE && deflater && t->deflate_min && len >= t->deflate_min) {
+        struct buf text = {0};
+        append_packet(&p, &text);
+        append_deflated(buf_str(&text), t->deflate_min, deflater, out);
+        buf_fini(&text);
     } else {
-        append_ws(frame_payload(f), out);
+        uint8_t header[WS_HEADER_MAX];
+        size_t n = ws_header(header, WS_TEXT, false, len);
+        buf_add(out, header, n);
+        append_packet(&p, out);
     }
 }
+
+/* ---- server-sent events ---- */
 
 /* One "data:" line a line of the text: JSON may hold line ends between its tokens, and a bare one
  * would end the field. */
@@ -130,24 +186,34 @@ static void append_sse(struct str type, struct str epoch, uint64_t seq, struct s
     }
 }
 
-void frame_append(struct frame *f, enum frame_form form, struct str epoch,
-                  struct deflater *deflater, struct buf *out)
+/* ---- any form ---- */
+
+void frame_append_message(enum frame_form form, const struct frame_text *t, struct str epoch,
+                          struct deflater *deflater, struct buf *out)
 {
     switch (form) {
     case FORM_WS:
-        append_ws(frame_payload(f), out);
+        append_ws(t->json, out);
         break;
     case FORM_WS_DEFLATE:
-        append_deflated(f, deflater, out);
+        append_deflated(t->json, t->deflate_min, deflater, out);
         break;
     case FORM_SSE:
-        append_sse(str_of(f->channel->type), epoch, f->seq, frame_payload(f), out);
+        append_sse(t->type, epoch, t->seq, t->json, out);
         break;
     case FORM_POLL:
         if (out->len) {
             buf_add_char(out, ',');
         }
-        buf_add_str(out, frame_payload(f));
+        buf_add_str(out, t->json);
+        break;
+    case FORM_MSGPACK:
+        append_msgpack(t->json, out);
+        break;
+    case FORM_SIO_WS:
+    case FORM_SIO_WS_DEFLATE:
+    case FORM_SIO_PACKETS:
+        append_sio(t, form, epoch, deflater, out);
         break;
     case FORM_COUNT:
         break;
@@ -156,21 +222,80 @@ void frame_append(struct frame *f, enum frame_form form, struct str epoch,
 
 void frame_append_text(enum frame_form form, struct str type, struct str json, struct buf *out)
 {
+    struct frame_text t = {.type = type, .event = type, .json = json};
+    frame_append_message(form, &t, (struct str){0}, NULL, out);
+}
+
+static struct frame_text text_of(const struct frame *f)
+{
+    return (struct frame_text){.type = str_of(f->channel->type),
+                               .event = str_of(f->channel->event),
+                               .json = frame_payload(f),
+                               .data = str_make(f->payload + f->data_at, f->data_len),
+                               .seq = f->seq,
+                               .deflate_min = FRAME_DEFLATE_MIN};
+}
+
+/* Bytes of the wire that are kept, length-prefixed so that one pointer publishes both. */
+struct packed {
+    uint32_t len;
+    char bytes[];
+};
+
+/* The packed form, made by whoever needs it first; NULL: `make` is false and nobody has yet. */
+static const struct packed *packed_of(struct frame *f, enum frame_pack which, enum frame_form form,
+                                      bool make, struct str epoch, struct deflater *deflater)
+{
+    struct packed *p = __atomic_load_n(&f->packed[which], __ATOMIC_ACQUIRE);
+    if (p || !make) {
+        return p;
+    }
+    struct buf bytes = {0};
+    struct frame_text t = text_of(f);
+    frame_append_message(form, &t, epoch, deflater, &bytes);
+    p = mem_alloc(sizeof(*p) + bytes.len);
+    p->len = (uint32_t)bytes.len;
+    if (bytes.len) {
+        memcpy(p->bytes, bytes.ptr, bytes.len);
+    }
+    buf_fini(&bytes);
+    void *expected = NULL;
+    if (!__atomic_compare_exchange_n(&f->packed[which], &expected, p, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE)) {
+        mem_free(p); /* another shard was faster */
+        p = expected;
+    }
+    return p;
+}
+
+void frame_append(struct frame *f, enum frame_form form, struct str epoch,
+                  struct deflater *deflater, struct buf *out)
+{
+    const struct packed *p = NULL;
+    bool worth = deflater && f->len >= FRAME_DEFLATE_MIN;
     switch (form) {
-    case FORM_WS:
     case FORM_WS_DEFLATE:
-        append_ws(json, out);
+        p = packed_of(f, PACK_DEFLATED, form, worth, epoch, deflater);
         break;
+    case FORM_MSGPACK:
+        p = packed_of(f, PACK_MSGPACK, form, true, epoch, deflater);
+        break;
+    case FORM_SIO_WS_DEFLATE:
+        /* The kept one has the cursor. */
+        p = epoch.len ? packed_of(f, PACK_SIO_DEFLATED, form, worth, epoch, deflater) : NULL;
+        break;
+    case FORM_WS:
     case FORM_SSE:
-        append_sse(type, (struct str){0}, 0, json, out);
-        break;
     case FORM_POLL:
-        if (out->len) {
-            buf_add_char(out, ',');
-        }
-        buf_add_str(out, json);
-        break;
+    case FORM_SIO_WS:
+    case FORM_SIO_PACKETS:
     case FORM_COUNT:
         break;
     }
+    if (p) {
+        buf_add(out, p->bytes, p->len);
+        return;
+    }
+    struct frame_text t = text_of(f);
+    frame_append_message(form, &t, epoch, deflater, out);
 }

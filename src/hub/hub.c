@@ -98,6 +98,7 @@ void hub_free(struct hub *h)
         struct channel_info *info = value;
         mem_free(info->name);
         mem_free(info->type);
+        mem_free(info->event);
         mem_free(info);
     }
     map_fini(&h->channels);
@@ -229,6 +230,7 @@ enum err hub_channel(struct hub *h, struct str name, struct str type, enum chann
         info->class = class;
         info->name = mem_copy_text(name.ptr, name.len);
         info->type = mem_copy_text(type.ptr, type.len);
+        info->event = mem_copy_text(type.ptr, type.len);
         info->history_count = h->opts.history_count;
         info->history_bytes = h->opts.history_bytes;
         info->history_ms = h->opts.history_ms;
@@ -247,10 +249,9 @@ void hub_cursor(const struct hub *h, uint64_t seq, char out[CURSOR_LEN + 1])
     snprintf(out, CURSOR_LEN + 1, "%s-%llu", h->epoch, (unsigned long long)seq);
 }
 
-void hub_publish(struct hub *h, const struct channel_info *channel, uint32_t key,
-                 struct str payload)
+/* Takes over the caller's reference. */
+static void publish(struct hub *h, struct frame *f)
 {
-    struct frame *f = frame_new(channel, key, ++h->seq, loop_now_ms(h->opts.loop), payload);
     for (size_t i = 0; i < h->shard_count; i++) {
         enqueue(h, &h->shards[i], f);
     }
@@ -261,6 +262,20 @@ void hub_publish(struct hub *h, const struct channel_info *channel, uint32_t key
     }
     frame_unref(f);
     loop_defer(h->opts.loop, &h->flush, flush_again, h);
+}
+
+void hub_publish_data(struct hub *h, const struct channel_info *channel, uint32_t key,
+                      struct str payload, struct str data, uint64_t origin_us)
+{
+    struct frame *f = frame_new(channel, key, ++h->seq, loop_now_ms(h->opts.loop), payload, data);
+    f->origin_us = origin_us;
+    publish(h, f);
+}
+
+void hub_publish(struct hub *h, const struct channel_info *channel, uint32_t key,
+                 struct str payload)
+{
+    hub_publish_data(h, channel, key, payload, (struct str){0}, 0);
 }
 
 void hub_new_epoch(struct hub *h)

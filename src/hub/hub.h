@@ -33,6 +33,11 @@ void hub_add_shard(struct hub *h, struct fanout *f, struct mailbox *mail);
 /* The channel of that name, made when it is new. ERR_LIMIT: too many channels. */
 enum err hub_channel(struct hub *h, struct str name, struct str type, enum channel_class class,
                      const struct channel_info **out) MUST_CHECK;
+/* The same for a table; `fields` are the names of the members of a row, in order, and live as long
+ * as the hub. `event` is what Socket.IO calls its messages. */
+enum err hub_table(struct hub *h, struct str name, struct str type, struct str event,
+                   const char *const *fields, size_t field_count,
+                   const struct channel_info **out) MUST_CHECK;
 /* NULL when there is none. */
 const struct channel_info *hub_find(const struct hub *h, struct str name);
 
@@ -42,7 +47,26 @@ void hub_cursor(const struct hub *h, uint64_t seq, char out[CURSOR_LEN + 1]);
 /* Publishes; the payload carries the cursor of hub_next_seq(), taken just before. */
 void hub_publish(struct hub *h, const struct channel_info *channel, uint32_t key,
                  struct str payload);
-/* Starts a new epoch: history and last values of all shards are forgotten. */
+/* The same with what Socket.IO and the lag need: `data`, the slice of the payload that is the
+ * message's data (empty: all of it), and the loop_now_us() of the upstream bytes that caused
+ * it (0: none). */
+void hub_publish_data(struct hub *h, const struct channel_info *channel, uint32_t key,
+                      struct str payload, struct str data, uint64_t origin_us);
+
+/* Keys of a table's rows are small numbers, for arrays are indexed by them. */
+#define HUB_KEY_MAX 65535
+struct hub_row {
+    uint32_t key;
+    struct str name;          /* "BTC"; the same for each row of the key */
+    const struct str *values; /* JSON text per field; empty: the field is left out */
+};
+/* Publishes rows of a table, each key at most once. What did not change is left out; nothing is
+ * published when nothing is left. A field that was known and is not any more becomes null. `mode`
+ * NULL: none is written. `origin_us`: loop_now_us() of the upstream bytes that caused it (0: none).
+ */
+void hub_publish_rows(struct hub *h, const struct channel_info *channel, const struct hub_row *rows,
+                      size_t count, int64_t wall_ms, const char *mode, uint64_t origin_us);
+/* Starts a new epoch: history, last values and rows of all shards are forgotten. */
 void hub_new_epoch(struct hub *h);
 /* Called for each published message, for the publish log. */
 typedef void (*hub_tap_fn)(void *self, const struct frame *f, struct str cursor);

@@ -11,6 +11,7 @@
 #include <sys/random.h>
 
 #define FETCH_WAIT_MS 30000 /* for the poll that fetches the end, as the reference waits */
+#define LEAVE_WAIT_MS 50    /* for a poll that was sent beside the post of a close packet */
 
 static struct metric sessions_now =
     METRIC_GAUGE("coincast_engine_sessions", "Engine.IO sessions, also those being closed.");
@@ -191,7 +192,7 @@ struct engine_session *engine_session_new(struct engine *e, struct conn *c, unsi
     s->ping_at_ms = we_ping ? now + e->opts.ping_interval_ms : ENGINE_NEVER;
     s->dead_at_ms =
         we_ping ? ENGINE_NEVER : now + e->opts.ping_interval_ms + e->opts.ping_timeout_ms;
-    s->upgrade_at_ms = s->forget_at_ms = ENGINE_NEVER;
+    s->upgrade_at_ms = s->forget_at_ms = s->noop_at_ms = ENGINE_NEVER;
     metric_add(&sessions_now, 1);
     engine_arm(s);
     return s;
@@ -232,6 +233,7 @@ void engine_forget(struct engine_session *s)
     list_push(&e->dead, &s->dead);
     loop_defer(e->opts.loop, &e->defer, run_due, e);
     engine_end_poll(s, "1");
+    engine_end_leaver(s);
     engine_ws_close(s, WS_CLOSE_NORMAL, "");
 }
 
@@ -250,6 +252,17 @@ void engine_end(struct engine_session *s, enum engine_why why, const char *poll_
     }
 }
 
+/* Nothing new comes or goes; what is held waits for a poll. */
+static void start_closing(struct engine_session *s, uint16_t code, const char *reason,
+                          uint32_t wait_ms)
+{
+    engine_ws_close(s, code, reason);
+    s->state = ENGINE_CLOSING;
+    s->ping_at_ms = s->dead_at_ms = s->noop_at_ms = ENGINE_NEVER;
+    s->forget_at_ms = now_ms(s->engine) + wait_ms;
+    engine_arm(s);
+}
+
 void engine_close(struct engine_session *s, uint16_t code, const char *reason)
 {
     if (!engine_session_is_open(s)) {
@@ -259,13 +272,22 @@ void engine_close(struct engine_session *s, uint16_t code, const char *reason)
         engine_end(s, ENGINE_FORCED, NULL, code, reason);
         return;
     }
-    engine_ws_close(s, code, reason);
-    s->state = ENGINE_CLOSING;
-    s->ping_at_ms = s->dead_at_ms = s->upgrade_at_ms = ENGINE_NEVER;
-    s->forget_at_ms = now_ms(s->engine) + FETCH_WAIT_MS;
-    engine_arm(s);
+    start_closing(s, code, reason, FETCH_WAIT_MS);
     engine_mark_due(s);
     tell_closed(s, ENGINE_FORCED);
+}
+
+/* A close packet. The poll beside it gets a noop; it may be overtaken by the packet, as they come
+ * on two conns. */
+static void leave(struct engine_session *s)
+{
+    if (s->state == ENGINE_WS || s->poll) {
+        engine_end(s, ENGINE_TRANSPORT_CLOSE, "6", WS_CLOSE_NORMAL, "");
+        return;
+    }
+    start_closing(s, WS_CLOSE_NORMAL, "", LEAVE_WAIT_MS);
+    s->leaving = true;
+    tell_closed(s, ENGINE_TRANSPORT_CLOSE);
 }
 
 /* ---- deadlines ---- */
@@ -279,6 +301,7 @@ void engine_arm(struct engine_session *s)
 {
     uint64_t at =
         min_u64(min_u64(s->ping_at_ms, s->dead_at_ms), min_u64(s->upgrade_at_ms, s->forget_at_ms));
+    at = min_u64(at, s->noop_at_ms);
     if (at == ENGINE_NEVER) {
         timer_stop(s->engine->opts.loop, &s->timer);
     } else if (!timer_active(&s->timer) || s->timer.at_ms != at) {
@@ -319,6 +342,9 @@ bool engine_tick(struct engine_session *s)
     } else {
         if (now >= s->upgrade_at_ms) {
             engine_ws_give_up(s, "upgrade took too long");
+        }
+        if (now >= s->noop_at_ms) {
+            engine_end_poll(s, "6");
         }
         if (now >= s->ping_at_ms) {
             ping(s, now);
@@ -374,7 +400,7 @@ bool engine_packet(struct engine_session *s, const struct eio_packet *p)
         on_pong(s);
         break;
     case EIO_CLOSE:
-        engine_end(s, ENGINE_TRANSPORT_CLOSE, "6", WS_CLOSE_NORMAL, "");
+        leave(s);
         break;
     case EIO_OPEN:
     case EIO_UPGRADE:

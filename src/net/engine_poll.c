@@ -3,6 +3,8 @@
 #include "base/metrics.h"
 #include "net/engine_session.h"
 
+#define NOOP_WAIT_MS 20 /* the reference looks every 100 ms */
+
 static struct metric polls_parked =
     METRIC_GAUGE("coincast_engine_polls_parked", "Engine.IO polls that wait for something.");
 static struct metric refused =
@@ -50,31 +52,39 @@ struct asked {
 /* ---- answers ---- */
 
 /* message: NULL for the code's own. */
-static void refuse(struct asked *a, enum code code, const char *message)
+static void answer_refusal(struct conn *c, enum code code, const char *message, struct str cors)
 {
     struct buf body = {0};
-    struct http_reply reply = {.status = codes[code].status, .headers = buf_str(&a->cors)};
-    const char *text = message ? message : codes[code].text;
     metric_add(&refused, 1);
-    if (a->r->upgrade_websocket) {
-        (void)buf_add_str(&body, str_of(text));
-        reply.content_type = STR("text/html");
-        reply.close = true;
-    } else {
-        (void)buf_printf(&body, "{\"code\":%u,\"message\":\"%s\"}", codes[code].code, text);
-        reply.content_type = STR("application/json");
-    }
-    reply.body = buf_str(&body);
-    conn_reply(a->c, &reply);
+    (void)buf_printf(&body, "{\"code\":%u,\"message\":\"%s\"}", codes[code].code,
+                     message ? message : codes[code].text);
+    conn_reply(c, &(struct http_reply){.status = codes[code].status,
+                                       .content_type = STR("application/json"),
+                                       .headers = cors,
+                                       .body = buf_str(&body)});
     buf_fini(&body);
 }
 
-static void answer_ok(struct asked *a)
+static void refuse(struct asked *a, enum code code, const char *message)
 {
-    conn_reply(a->c, &(struct http_reply){.status = 200,
+    if (!a->r->upgrade_websocket) {
+        answer_refusal(a->c, code, message, buf_str(&a->cors));
+        return;
+    }
+    metric_add(&refused, 1);
+    conn_reply(a->c, &(struct http_reply){.status = codes[code].status,
                                           .content_type = STR("text/html"),
                                           .headers = buf_str(&a->cors),
-                                          .body = STR("ok")});
+                                          .body = str_of(message ? message : codes[code].text),
+                                          .close = true});
+}
+
+static void answer_ok(struct conn *c, struct str cors)
+{
+    conn_reply(c, &(struct http_reply){.status = 200,
+                                       .content_type = STR("text/html"),
+                                       .headers = cors,
+                                       .body = STR("ok")});
 }
 
 static void answer_payload(struct conn *c, enum eio_form form, struct str cors, struct str body)
@@ -125,9 +135,42 @@ static void take_held(struct engine_session *s, enum eio_form form, struct buf *
     engine_drop_held(s, taken);
 }
 
-void engine_end_poll(struct engine_session *s, const char *packet)
+/* Lets go of the conn of the poll; it is to be answered. */
+static struct conn *take_poll(struct engine_session *s)
 {
     struct conn *c = s->poll;
+    if (c) {
+        s->poll = NULL;
+        s->poll_link->session = NULL;
+        s->poll_link = NULL;
+        s->noop_at_ms = ENGINE_NEVER;
+        metric_add(&polls_parked, -1);
+    }
+    return c;
+}
+
+void engine_refuse_poll(struct engine_session *s)
+{
+    struct conn *c = take_poll(s);
+    if (c) {
+        answer_refusal(c, BAD_REQUEST, NULL, buf_str(&s->cors));
+    }
+}
+
+void engine_end_leaver(struct engine_session *s)
+{
+    struct conn *c = s->leaver;
+    if (c) {
+        s->leaver = NULL;
+        s->leaver_link->session = NULL;
+        s->leaver_link = NULL;
+        answer_ok(c, buf_str(&s->cors));
+    }
+}
+
+void engine_end_poll(struct engine_session *s, const char *packet)
+{
+    struct conn *c = take_poll(s);
     if (!c) {
         return;
     }
@@ -142,12 +185,7 @@ void engine_end_poll(struct engine_session *s, const char *packet)
             eio_payload_add(out, form, false, STR("1"));
         }
     }
-    s->poll = NULL;
-    s->poll_link->session = NULL;
-    s->poll_link = NULL;
-    metric_add(&polls_parked, -1);
     answer_payload(c, form, buf_str(&s->cors), buf_str(out));
-    buf_clear(&s->cors);
 }
 
 void engine_answer_poll(struct engine_session *s)
@@ -162,17 +200,15 @@ void engine_answer_poll(struct engine_session *s)
             }
         }
         break;
-    case ENGINE_UPGRADING:
-        engine_end_poll(s, "6");
-        break;
     case ENGINE_CLOSING:
         if (s->poll) {
-            engine_end_poll(s, NULL);
-            if (!engine_has_held(s)) {
+            engine_end_poll(s, s->leaving ? "6" : NULL);
+            if (s->leaving || !engine_has_held(s)) {
                 engine_forget(s);
             }
         }
         break;
+    case ENGINE_UPGRADING:
     case ENGINE_WS:
     case ENGINE_CLOSED:
         break;
@@ -252,6 +288,12 @@ static void handshake(struct asked *a)
 
 /* ---- polls ---- */
 
+static void keep_cors(struct asked *a, struct engine_session *s)
+{
+    buf_clear(&s->cors);
+    (void)buf_add_str(&s->cors, buf_str(&a->cors));
+}
+
 static void poll_get(struct asked *a, struct engine_session *s)
 {
     if (s->poll) {
@@ -262,11 +304,14 @@ static void poll_get(struct asked *a, struct engine_session *s)
     s->poll = a->c;
     s->poll_link = a->link;
     a->link->session = s;
-    buf_fini(&s->cors);
-    s->cors = a->cors;
-    a->cors = (struct buf){0};
+    keep_cors(a, s);
     metric_add(&polls_parked, 1);
     conn_park(a->c);
+    if (s->state == ENGINE_UPGRADING && s->poll) {
+        /* Perhaps `5` was sent before it, on another conn: then it is refused. */
+        s->noop_at_ms = loop_now_ms(a->e->opts.loop) + NOOP_WAIT_MS;
+        engine_arm(s);
+    }
     engine_answer_poll(s);
 }
 
@@ -292,12 +337,24 @@ static bool take_posted(struct asked *a, struct engine_session *s)
     return e == ERR_NOT_FOUND;
 }
 
+static void answer_post(struct asked *a, struct engine_session *s)
+{
+    if (s->state != ENGINE_CLOSING || !s->leaving || s->leaver) {
+        answer_ok(a->c, buf_str(&a->cors));
+        return;
+    }
+    s->leaver = a->c;
+    s->leaver_link = a->link;
+    a->link->session = s;
+    keep_cors(a, s);
+}
+
 static void poll_post(struct asked *a, struct engine_session *s)
 {
     if (a->body.len > a->e->opts.max_payload) {
         refuse(a, TOO_LARGE, NULL);
     } else if (s->state == ENGINE_CLOSING || take_posted(a, s)) {
-        answer_ok(a);
+        answer_post(a, s);
     } else {
         engine_end(s, ENGINE_PARSE_ERROR, "1", WS_CLOSE_PROTOCOL, "parse error");
         refuse(a, BAD_REQUEST, NULL);

@@ -52,14 +52,19 @@ struct engine_session {
     uint64_t dead_at_ms;    /* silent until then: gone */
     uint64_t upgrade_at_ms; /* the probing WebSocket's time is over */
     uint64_t forget_at_ms;  /* CLOSING: nobody fetches the rest */
+    uint64_t noop_at_ms;    /* UPGRADING: the poll that came meanwhile is sent away */
     struct conn *poll, *ws;
     struct engine_link *poll_link, *ws_link;
+    /* The post that said `1` while no poll was there: answered when one came, or none comes. */
+    struct conn *leaver;
+    struct engine_link *leaver_link;
     struct buf held; /* records: struct engine_record, then its bytes */
     size_t held_at;  /* records in front of it are gone */
-    struct buf cors; /* lines for the answer to the poll that waits */
+    struct buf cors; /* lines for the answer to the poll that waits, or to the leaver */
     uint8_t state;
     uint8_t version;
-    bool base64; /* revision 3: polls must not be octets */
+    bool base64;  /* revision 3: polls must not be octets */
+    bool leaving; /* CLOSING because the client said so */
     char sid[ENGINE_SID_LEN + 1];
     char peer[INET6_ADDRSTRLEN];
 };
@@ -109,6 +114,10 @@ void engine_drop_held(struct engine_session *s, size_t at);
 void engine_answer_poll(struct engine_session *s);
 /* Answers it with that packet ("6") and nothing else; NULL: with what is held. */
 void engine_end_poll(struct engine_session *s, const char *packet);
+/* Lets the leaver go, answered. */
+void engine_end_leaver(struct engine_session *s);
+/* The poll came too late: the session has a WebSocket now. */
+void engine_refuse_poll(struct engine_session *s);
 /* The forms of this session's payloads to the client. */
 enum eio_form engine_frame_form(const struct engine_session *s);
 

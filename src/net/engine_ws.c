@@ -50,6 +50,7 @@ static void keep_polling(struct engine_session *s)
     if (s->state == ENGINE_UPGRADING) {
         s->state = ENGINE_POLLING;
     }
+    s->noop_at_ms = ENGINE_NEVER;
     if (s->poll) {
         engine_mark_due(s);
     }
@@ -104,7 +105,7 @@ static void take_over(struct engine_session *s)
     size_t at = s->held_at;
     bool binary = false;
     struct str bytes;
-    engine_end_poll(s, "6");
+    engine_refuse_poll(s);
     s->state = ENGINE_WS;
     s->upgrade_at_ms = ENGINE_NEVER;
     engine_arm(s);
@@ -123,7 +124,7 @@ static void probe_packet(struct engine_session *s, bool binary, struct str text)
     if (!binary && s->state == ENGINE_POLLING && str_eq(text, STR("2probe"))) {
         s->state = ENGINE_UPGRADING;
         engine_ws_send(s, false, STR("3probe"));
-        engine_answer_poll(s);
+        engine_end_poll(s, "6");
     } else if (!binary && s->state == ENGINE_UPGRADING && str_eq(text, STR("5"))) {
         take_over(s);
     } else {
@@ -173,7 +174,9 @@ bool engine_on_closing(struct engine_link *link, struct conn *c)
     if (!s) {
         return link->is_ws;
     }
-    if (s->poll == c) {
+    if (s->leaver == c) {
+        engine_forget(s);
+    } else if (s->poll == c) {
         engine_end_poll(s, "1"); /* reaches nobody: forgets the conn */
         engine_end(s, ENGINE_TRANSPORT_ERROR, NULL, WS_CLOSE_NORMAL, "the poll broke off");
     } else if (s->state == ENGINE_WS) {

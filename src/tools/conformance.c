@@ -4,6 +4,8 @@
 #include "base/alloc.h"
 #include "net/engine.h"
 #include "net/net.h"
+#include "net/socketio.h"
+#include "wire/scan.h"
 
 #define EVENT_MS 1000
 #define CORS                                               \
@@ -16,7 +18,8 @@ struct conformance {
     struct conformance_opts opts;
     struct net_server *server;
     struct tls_context *tls;
-    struct engine *echo; /* /engine.io/ */
+    struct engine *echo;    /* /engine.io/ */
+    struct sio_server *sio; /* /socket.io/ */
 };
 
 /* Behind every conn. */
@@ -131,6 +134,59 @@ static const struct engine_handler echo_handler = {
     .closed = echo_closed,
 };
 
+/* ---- /socket.io/: what the public suite of Socket.IO talks to ---- */
+
+/* An array of the event's arguments, behind `name` when there is one. */
+static void add_array(struct buf *out, const char *name, struct str args)
+{
+    (void)buf_add_char(out, '[');
+    if (name) {
+        (void)buf_printf(out, args.len ? "\"%s\"," : "\"%s\"", name);
+    }
+    (void)buf_add_str(out, args);
+    (void)buf_add_char(out, ']');
+}
+
+static void sio_on_connect(void *self, struct sio_socket *so, const struct sio_connect *info)
+{
+    (void)self;
+    if (!str_eq(info->nsp, STR("/")) && !str_eq(info->nsp, STR("/custom"))) {
+        sio_refuse(so, STR("Invalid namespace"), (struct str){0});
+        return;
+    }
+    struct buf json = {0};
+    add_array(&json, "auth", info->auth);
+    sio_accept(so, (struct str){0}, (struct str){0});
+    sio_emit(so, buf_str(&json), NULL, 0);
+    buf_fini(&json);
+}
+
+static void sio_on_event(void *self, struct sio_socket *so, const struct sio_event *event)
+{
+    struct buf json = {0};
+    (void)self;
+    if (scan_string_is(event->name, STR("message"))) {
+        add_array(&json, "message-back", event->args);
+        sio_emit(so, buf_str(&json), event->attachments, event->attachment_count);
+    } else if (scan_string_is(event->name, STR("message-with-ack")) && event->ack.len) {
+        add_array(&json, NULL, event->args);
+        sio_ack(so, event->ack, buf_str(&json), event->attachments, event->attachment_count);
+    }
+    buf_fini(&json);
+}
+
+static void sio_on_closed(void *self, struct sio_socket *so, const char *why)
+{
+    (void)self, (void)so, (void)why;
+}
+
+static const struct sio_handler sio_events = {
+    .cors = allow_any_origin,
+    .connect = sio_on_connect,
+    .event = sio_on_event,
+    .closed = sio_on_closed,
+};
+
 /* ---- the handler ---- */
 
 static void on_request(void *self, struct conn *c, const struct http_request *r, struct str body)
@@ -140,6 +196,8 @@ static void on_request(void *self, struct conn *c, const struct http_request *r,
     bool get = r->method == HTTP_GET || r->method == HTTP_HEAD;
     if (str_starts(r->path, STR("/engine.io/"))) {
         engine_request(s->echo, c, &client->link, r, body);
+    } else if (str_starts(r->path, STR("/socket.io/"))) {
+        engine_request(sio_engine(s->sio), c, &client->link, r, body);
     } else if (r->method == HTTP_OPTIONS) {
         conn_reply(c, &(struct http_reply){.status = 204, .headers = STR(CORS)});
     } else if (str_eq(r->path, STR("/")) && get) {
@@ -151,7 +209,7 @@ static void on_request(void *self, struct conn *c, const struct http_request *r,
     } else if (str_eq(r->path, STR("/events")) && get) {
         start_events(s, c, r);
     } else {
-        answer(c, 404, STR("try /, /echo, /post, /events or /engine.io/\n"));
+        answer(c, 404, STR("try /, /echo, /post, /events, /engine.io/ or /socket.io/\n"));
     }
 }
 
@@ -238,6 +296,10 @@ static enum err open_server(struct conformance *s, uint16_t *port, struct buf *e
     struct engine_opts eo = engine_options(s);
     eo.handler = &echo_handler;
     s->echo = engine_new(&eo);
+    s->sio = sio_new(&(struct sio_opts){.engine = eo,
+                                        .handler = &sio_events,
+                                        .self = s,
+                                        .connect_timeout_ms = (uint32_t)o->connect_timeout_ms});
     enum err e = net_listen(s->server, o->listen, port);
     if (e != OK) {
         (void)buf_printf(error, "cannot listen on %s: %s", o->listen, err_text(e));
@@ -263,12 +325,14 @@ void conformance_stop(struct conformance *s)
 {
     net_stop_listening(s->server);
     engine_close_all(s->echo);
+    engine_close_all(sio_engine(s->sio));
     net_drain(s->server);
 }
 
 void conformance_cut(struct conformance *s)
 {
     engine_close_all(s->echo);
+    engine_close_all(sio_engine(s->sio));
     net_close_all(s->server);
 }
 
@@ -281,6 +345,7 @@ void conformance_free(struct conformance *s)
 {
     if (s) {
         engine_free(s->echo);
+        sio_free(s->sio);
         net_server_free(s->server);
         tls_context_free(s->tls);
         mem_free(s);

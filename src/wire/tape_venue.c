@@ -44,14 +44,14 @@ static const struct {
 const char *tape_venue_text(enum tape_venue v)
 {
     switch (v) {
-    case VENUE_UNKNOWN:
+    case TAPE_VENUE_UNKNOWN:
         return "";
-    case VENUE_BINANCE:
+    case TAPE_VENUE_BINANCE:
         return "binance";
-    case VENUE_COINBASE:
-    case VENUE_COINBASE_ADVANCED:
+    case TAPE_VENUE_COINBASE:
+    case TAPE_VENUE_COINBASE_ADVANCED:
         return "coinbase";
-    case VENUE_KRAKEN:
+    case TAPE_VENUE_KRAKEN:
         return "kraken";
     }
     return "";
@@ -66,15 +66,15 @@ static bool has(unsigned seen, unsigned bits)
 static enum tape_venue sure(unsigned seen)
 {
     if (has(seen, BOOK_TICKER)) {
-        return VENUE_BINANCE;
+        return TAPE_VENUE_BINANCE;
     }
     if (has(seen, HAS_TYPE | HAS_PRODUCT) || has(seen, HAS_TYPE | HAS_CHANNELS)) {
-        return VENUE_COINBASE;
+        return TAPE_VENUE_COINBASE;
     }
     if (has(seen, HAS_CHANNEL | HAS_DATA) || has(seen, HAS_METHOD | HAS_ANSWER)) {
-        return VENUE_KRAKEN;
+        return TAPE_VENUE_KRAKEN;
     }
-    return VENUE_UNKNOWN;
+    return TAPE_VENUE_UNKNOWN;
 }
 
 enum tape_venue tape_venue_of_frame(struct str frame)
@@ -84,28 +84,28 @@ enum tape_venue tape_venue_of_frame(struct str frame)
     unsigned seen = 0;
     scan_begin(&s, frame);
     if (!scan_object(&s)) {
-        return VENUE_UNKNOWN;
+        return TAPE_VENUE_UNKNOWN;
     }
     while (scan_key(&s, &key)) {
         first = first.len ? first : key;
         if (str_eq(key, STR("stream")) || str_eq(key, STR("e")) ||
             str_eq(key, STR("lastUpdateId"))) {
-            return VENUE_BINANCE;
+            return TAPE_VENUE_BINANCE;
         }
         if (str_eq(key, STR("sequence_num"))) {
-            return VENUE_COINBASE_ADVANCED;
+            return TAPE_VENUE_COINBASE_ADVANCED;
         }
         for (size_t i = 0; i < ARRAY_LEN(members); i++) {
             seen |= str_eq(key, members[i].name) ? members[i].bit : 0;
         }
-        if (sure(seen) != VENUE_UNKNOWN) {
+        if (sure(seen) != TAPE_VENUE_UNKNOWN) {
             return sure(seen);
         }
     }
     /* Kraken's heartbeat is {"channel":"heartbeat"} and nothing else. */
     return scan_end(&s) == OK && seen == HAS_CHANNEL && str_eq(first, STR("channel"))
-               ? VENUE_KRAKEN
-               : VENUE_UNKNOWN;
+               ? TAPE_VENUE_KRAKEN
+               : TAPE_VENUE_UNKNOWN;
 }
 
 enum tape_venue tape_venue_of_url(struct str url)
@@ -115,13 +115,13 @@ enum tape_venue tape_venue_of_url(struct str url)
     size_t end = min_size(str_find(host, '/', 0), str_find(host, '?', 0));
     host = end == SIZE_MAX ? host : str_sub(host, 0, end);
     if (str_find_str(host, STR("binance")) != SIZE_MAX) {
-        return VENUE_BINANCE;
+        return TAPE_VENUE_BINANCE;
     }
     if (str_find_str(host, STR("advanced-trade")) != SIZE_MAX) {
-        return VENUE_COINBASE_ADVANCED;
+        return TAPE_VENUE_COINBASE_ADVANCED;
     }
     if (str_find_str(host, STR("coinbase")) != SIZE_MAX) {
-        return VENUE_COINBASE;
+        return TAPE_VENUE_COINBASE;
     }
-    return str_find_str(host, STR("kraken")) != SIZE_MAX ? VENUE_KRAKEN : VENUE_UNKNOWN;
+    return str_find_str(host, STR("kraken")) != SIZE_MAX ? TAPE_VENUE_KRAKEN : TAPE_VENUE_UNKNOWN;
 }

@@ -125,6 +125,43 @@ static void timers_fire_in_order_of_their_time(void **state)
     loop_free(l);
 }
 
+static void a_virtual_loop_waits_only_when_asked_to_in_real_time(void **state)
+{
+    struct clock clock;
+    struct timer timer = {0};
+    struct defer defer = {0};
+    int count = 0;
+    clock_init_virtual(&clock, 1000, 0);
+    struct loop *l = make_loop(*(enum io_kind *)*state, &clock);
+    loop_turn(l, 0);
+    assert_false(loop_has_work(l));
+    timer_start(l, &timer, 1010, count_up, &count);
+    assert_false(loop_has_work(l));
+    uint64_t start_us = clock_mono_us(clock_real());
+    int turns = 0;
+    for (; clock_mono_us(clock_real()) - start_us < 24000; turns++) {
+        loop_turn_real(l, 25); /* a signal may end one early; without waiting it takes thousands */
+    }
+    assert_true(turns < 10);
+    assert_int_equal(count, 0);
+    clock_advance_us(&clock, 10000);
+    assert_true(loop_has_work(l));
+    loop_turn(l, -1);
+    assert_int_equal(count, 1);
+    assert_false(loop_has_work(l));
+    loop_defer(l, &defer, count_up, &count);
+    assert_true(loop_has_work(l));
+    loop_turn_real(l, -1); /* does not wait: there is something to do */
+    assert_int_equal(count, 2);
+    assert_false(loop_stopping(l));
+    loop_stop(l);
+    loop_turn_real(l, -1);
+    assert_true(loop_stopping(l));
+    loop_run(l);
+    assert_false(loop_stopping(l));
+    loop_free(l);
+}
+
 /* ---- streams ---- */
 
 struct end {
@@ -452,6 +489,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BOTH(a_turn_collects_then_defers_then_flushes),
         BOTH(timers_fire_in_order_of_their_time),
+        BOTH(a_virtual_loop_waits_only_when_asked_to_in_real_time),
         BOTH(a_stream_reads_ends_and_closes_late),
         BOTH(a_stream_may_be_closed_in_its_own_callback),
         BOTH(a_paused_stream_reads_nothing),

@@ -11,7 +11,7 @@ static void apply(struct chan *c, struct channel_info *info, uint32_t key, uint6
                   uint64_t at_ms, size_t len)
 {
     char text[128] = {0};
-    struct frame *f = frame_new(info, key, seq, at_ms, str_make(text, len));
+    struct frame *f = frame_new(info, key, seq, at_ms, str_make(text, len), (struct str){0});
     c->info = info;
     chan_apply(c, f);
     frame_unref(f);

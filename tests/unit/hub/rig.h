@@ -183,6 +183,7 @@ static inline struct channel_info *rig_channel(struct rig *rig, const char *name
                                   .class = class,
                                   .name = (char *)(uintptr_t)name,
                                   .type = (char *)(uintptr_t)name,
+                                  .event = (char *)(uintptr_t)name,
                                   .history_count = 1000,
                                   .history_bytes = 1 << 20,
                                   .history_ms = 60000};
@@ -193,7 +194,8 @@ static inline struct channel_info *rig_channel(struct rig *rig, const char *name
 static inline void rig_say(struct rig *rig, const struct channel_info *channel, uint32_t key,
                            const char *text)
 {
-    struct frame *f = frame_new(channel, key, ++rig->seq, loop_now_ms(rig->loop), str_of(text));
+    struct frame *f =
+        frame_new(channel, key, ++rig->seq, loop_now_ms(rig->loop), str_of(text), (struct str){0});
     fanout_apply(rig->fanout, f);
     frame_unref(f);
 }
