@@ -21,7 +21,8 @@ static void look(const struct venue_feed *vf, struct standing *out)
     }
     for (size_t i = 0; i < vf->slot_count; i++) {
         const struct feed_slot *slot = &vf->slots[i];
-        out->connections += (slot->live && slot->live->open) + (slot->next && slot->next->open);
+        out->connections += slot->live && slot->live->open ? 1 : 0;
+        out->connections += slot->next && slot->next->open ? 1 : 0;
         out->slots_wanted += slot_wanted[i];
         if (slot_wanted[i] && slot->live && slot->live->open && slot->live->data_frames > 0) {
             out->slots_live++;
@@ -52,7 +53,7 @@ static enum health_status judge(struct venue_feed *vf, const struct standing *s)
         return HEALTH_DOWN;
     }
     if (s->slots_live < s->slots_wanted) {
-        snprintf(vf->said, sizeof(vf->said), "%zu of %zu connections: %s", s->slots_live,
+        snprintf(vf->said, sizeof(vf->said), "%zu of %zu connections: %.100s", s->slots_live,
                  s->slots_wanted, vf->reason[0] ? vf->reason : "connecting");
         return HEALTH_DEGRADED;
     }
