@@ -1,5 +1,5 @@
-/* MessagePack from outside, and JSON on its way to it: what is taken is valid JSON, and packing that
- * and reading it back changes nothing any more. SPDX-License-Identifier: MIT */
+/* MessagePack from outside, and JSON on its way to it: what is taken is valid JSON, and packing
+ * that and reading it back changes nothing any more. SPDX-License-Identifier: MIT */
 #include "wire/msgpack.h"
 #include "wire/scan.h"
 

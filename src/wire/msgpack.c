@@ -10,7 +10,8 @@
 
 _Static_assert(MSGPACK_MAX_DEPTH <= SCAN_MAX_DEPTH, "the scanner bounds the depth of JSON");
 
-/* ---- JSON to MessagePack: a container's head says how many it holds, so they are counted first ----
+/* ---- JSON to MessagePack: a container's head says how many it holds, so they are counted first
+ * ----
  */
 
 struct counts {
@@ -179,9 +180,9 @@ static bool read_head(const uint8_t *p, size_t left, struct head *h)
     static const uint8_t fixed[32] = {[0x0a] = 4, [0x0b] = 8, [0x0c] = 1, [0x0d] = 2, [0x0e] = 4,
                                       [0x0f] = 8, [0x10] = 1, [0x11] = 2, [0x12] = 4, [0x13] = 8,
                                       [0x14] = 2, [0x15] = 3, [0x16] = 5, [0x17] = 9, [0x18] = 17};
-    static const uint8_t length[32] = {[0x04] = 1, [0x05] = 2, [0x06] = 4, [0x07] = 1, [0x08] = 2,
-                                       [0x09] = 4, [0x19] = 1, [0x1a] = 2, [0x1b] = 4, [0x1c] = 2,
-                                       [0x1d] = 4, [0x1e] = 2, [0x1f] = 4};
+    static const uint8_t length[32] = {
+        [0x04] = 1, [0x05] = 2, [0x06] = 4, [0x07] = 1, [0x08] = 2, [0x09] = 4, [0x19] = 1,
+        [0x1a] = 2, [0x1b] = 4, [0x1c] = 2, [0x1d] = 4, [0x1e] = 2, [0x1f] = 4};
     uint8_t b = p[0];
     *h = (struct head){.bytes = 1};
     if (b < 0x80 || b >= 0xe0) {
