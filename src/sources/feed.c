@@ -115,10 +115,9 @@ static void plan_next(struct feed_session *s, int status, bool was_live)
         return;
     }
     slot->failures = s->open && now_ms - s->opened_ms >= HEALTHY_MS ? 1 : slot->failures + 1;
-    slot->retry_ms = now_ms + (blocked ? BLOCKED_RETRY_MS
-                               : status == 429 || status == 418
-                                   ? BUSY_RETRY_MS
-                                   : backoff_ms(vf, slot->failures));
+    slot->retry_ms = now_ms + (blocked                          ? BLOCKED_RETRY_MS
+                               : status == 429 || status == 418 ? BUSY_RETRY_MS
+                                                                : backoff_ms(vf, slot->failures));
     vf->blocked = blocked;
 }
 
@@ -276,8 +275,8 @@ static size_t collect(struct feed_session *s, unsigned part, bool on,
     return count;
 }
 
-static void send_rows(struct feed_session *s, unsigned part, bool on,
-                      struct feed_row *const *rows, size_t count)
+static void send_rows(struct feed_session *s, unsigned part, bool on, struct feed_row *const *rows,
+                      size_t count)
 {
     struct venue_feed *vf = s->feed;
     struct link *link = vf->owner->opts.link;

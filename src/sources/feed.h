@@ -1,6 +1,6 @@
-/* feed: one venue's streams, private to the feed files: what the venue is (struct feed_venue), which
- * instruments are wanted of it (struct feed_row), its connections (struct feed_session) and what is
- * asked of its REST (struct feed_job).
+/* feed: one venue's streams, private to the feed files: what the venue is (struct feed_venue),
+ * which instruments are wanted of it (struct feed_row), its connections (struct feed_session) and
+ * what is asked of its REST (struct feed_job).
  *
  * Instruments are spread over slots, as many as a connection may carry. A slot has one session that
  * counts, and while it is turned over a second one that takes its place once it delivers:
@@ -137,8 +137,7 @@ struct feed_venue {
      * venue said instead. */
     enum err (*read_list)(struct str body, feed_symbol_fn symbol, void *self, const char **why);
     void (*trades_path)(struct buf *out, const struct feed_row *row, const struct feed_hole *hole);
-    enum err (*read_trades)(struct str body, exchange_event_fn trade, void *self,
-                            const char **why);
+    enum err (*read_trades)(struct str body, exchange_event_fn trade, void *self, const char **why);
     /* What is asked for an interval: the venue may have it only in a shorter one. */
     enum interval (*history_interval)(enum interval i);
     size_t history_max; /* rows of one answer */

@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: MIT */
 #include "sources/feed_parse.h"
 
-
 static void write_streams(struct buf *out, struct feed_row *const *rows, size_t count,
                           unsigned part, bool on, uint64_t id)
 {

@@ -135,8 +135,7 @@ static bool read_candle(struct scan *s, struct candle *c)
     bool well = scan_item(s) && feed_parse_time_us(s, &open_us) && scan_item(s) &&
                 feed_parse_price(s, &c->low) && scan_item(s) && feed_parse_price(s, &c->high) &&
                 scan_item(s) && feed_parse_price(s, &c->open) && scan_item(s) &&
-                feed_parse_price(s, &c->close) && scan_item(s) &&
-                feed_parse_decimal(s, &c->volume);
+                feed_parse_price(s, &c->close) && scan_item(s) && feed_parse_decimal(s, &c->volume);
     c->open_ms = open_us / 1000;
     while (well && scan_item(s)) {
     }

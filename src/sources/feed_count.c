@@ -2,8 +2,8 @@
 #include "base/metrics.h"
 #include "sources/feed.h"
 
-#define BY_VENUE(kind, name, help)                                            \
-    {                                                                         \
+#define BY_VENUE(kind, name, help)                                                 \
+    {                                                                              \
         [VENUE_BINANCE] = METRIC_LABELLED(kind, name, help, "feed=\"binance\""),   \
         [VENUE_COINBASE] = METRIC_LABELLED(kind, name, help, "feed=\"coinbase\""), \
         [VENUE_KRAKEN] = METRIC_LABELLED(kind, name, help, "feed=\"kraken\""),     \
@@ -35,10 +35,10 @@ static struct metric lag[VENUE_COUNT] =
 void feed_count(struct venue_feed *vf, enum feed_count what)
 {
     uint64_t *const own[FEED_COUNTS] = {
-        [FEED_FRAMES] = &vf->frames,         [FEED_TICKS] = &vf->ticks,
-        [FEED_IGNORED] = &vf->ignored,       [FEED_REJECTED] = &vf->rejected,
-        [FEED_GAPS] = &vf->gaps,             [FEED_REPAIRED] = &vf->repaired,
-        [FEED_DOUBLED] = &vf->doubled,       [FEED_RECONNECTS] = &vf->reconnects,
+        [FEED_FRAMES] = &vf->frames,       [FEED_TICKS] = &vf->ticks,
+        [FEED_IGNORED] = &vf->ignored,     [FEED_REJECTED] = &vf->rejected,
+        [FEED_GAPS] = &vf->gaps,           [FEED_REPAIRED] = &vf->repaired,
+        [FEED_DOUBLED] = &vf->doubled,     [FEED_RECONNECTS] = &vf->reconnects,
         [FEED_TURNOVERS] = &vf->turnovers,
     };
     ++*own[what];

@@ -26,8 +26,8 @@ static void look(const struct venue_feed *vf, struct standing *out)
         if (slot_wanted[i] && slot->live && slot->live->open && slot->live->data_frames > 0) {
             out->slots_live++;
         } else if (slot_wanted[i] && !slot->live) {
-            out->next_try_ms = out->next_try_ms ? min_u64(out->next_try_ms, slot->retry_ms)
-                                                : slot->retry_ms;
+            out->next_try_ms =
+                out->next_try_ms ? min_u64(out->next_try_ms, slot->retry_ms) : slot->retry_ms;
         }
     }
 }
@@ -99,7 +99,6 @@ void venue_feed_health(struct venue_feed *vf, struct feed_health *out)
         .has_lag = vf->has_lag,
     };
     if (s.next_try_ms > 0) {
-        out->next_try_ms =
-            loop_wall_ms(l) + (int64_t)s.next_try_ms - (int64_t)loop_now_ms(l);
+        out->next_try_ms = loop_wall_ms(l) + (int64_t)s.next_try_ms - (int64_t)loop_now_ms(l);
     }
 }

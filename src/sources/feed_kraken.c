@@ -1,6 +1,6 @@
 /* Kraken's WebSocket v2 and REST: docs.kraken.com. Channels are subscribed one by one, answers come
- * for each symbol. REST writes BTC as XBT and DOGE as XDG, wraps everything in `error` and `result`,
- * and is judged by `error`. SPDX-License-Identifier: MIT */
+ * for each symbol. REST writes BTC as XBT and DOGE as XDG, wraps everything in `error` and
+ * `result`, and is judged by `error`. SPDX-License-Identifier: MIT */
 #include "sources/feed_parse.h"
 
 #include <math.h>
@@ -19,8 +19,7 @@ static void write_channel(struct buf *out, struct feed_row *const *rows, size_t 
     if (part == PART_TICKER) {
         buf_printf(out, ",\"event_trigger\":\"bbo\"");
     }
-    buf_printf(out, "%s},\"req_id\":%llu}", on ? ",\"snapshot\":true" : "",
-               (unsigned long long)id);
+    buf_printf(out, "%s},\"req_id\":%llu}", on ? ",\"snapshot\":true" : "", (unsigned long long)id);
 }
 
 /* XBTUSD, XDGUSD, ETHUSD */

@@ -47,8 +47,7 @@ struct feed_row *feed_row_of(struct venue_feed *vf, uint32_t symbol)
     struct str text = str_of(market_symbol(vf->owner->opts.market, symbol));
     if (exchange_instrument(vf->venue->id, text, &name)) {
         row = feed_row_find(vf, buf_str(&name));
-        row = row ? row
-                  : add_row(vf, buf_str(&name), symbol, vf->venue->id == VENUE_BINANCE);
+        row = row ? row : add_row(vf, buf_str(&name), symbol, vf->venue->id == VENUE_BINANCE);
     }
     buf_fini(&name);
     return row;

@@ -1,8 +1,8 @@
 /* What comes of a frame: ticks, and what is missing between them.
  *
  * Trade ids of an instrument rise by one without a hole on all three venues. A hole is looked at
- * half a second later (while a connection is replaced by another, the old one may still deliver what
- * the new one began too late for), then asked of REST, or given up as a gap of time.
+ * half a second later (while a connection is replaced by another, the old one may still deliver
+ * what the new one began too late for), then asked of REST, or given up as a gap of time.
  * SPDX-License-Identifier: MIT */
 #include "base/log.h"
 #include "sources/feed.h"
@@ -128,8 +128,7 @@ static void give(const struct taking *t, const struct tick *tick)
     t->vf->owner->opts.tick(t->vf->owner->opts.self, tick);
 }
 
-static void give_trade(const struct taking *t, struct feed_row *row,
-                       const struct exchange_event *e)
+static void give_trade(const struct taking *t, struct feed_row *row, const struct exchange_event *e)
 {
     const struct feeds_opts *o = &t->vf->owner->opts;
     struct tick tick = tick_of(t, row, e, TICK_TRADE);
@@ -147,8 +146,7 @@ static void give_trade(const struct taking *t, struct feed_row *row,
     }
 }
 
-static void take_trade(const struct taking *t, struct feed_row *row,
-                       const struct exchange_event *e)
+static void take_trade(const struct taking *t, struct feed_row *row, const struct exchange_event *e)
 {
     int64_t time_ms = e->time_us / 1000;
     bool anew = e->id > 0 && e->id <= row->last_id && time_ms > row->last_trade_ms + ANEW_MS;
@@ -178,8 +176,7 @@ static void take_trade(const struct taking *t, struct feed_row *row,
     give_trade(t, row, e);
 }
 
-static void take_book(const struct taking *t, struct feed_row *row,
-                      const struct exchange_event *e)
+static void take_book(const struct taking *t, struct feed_row *row, const struct exchange_event *e)
 {
     struct tick tick = tick_of(t, row, e, TICK_BOOK);
     tick.bid = e->bid;
@@ -312,8 +309,8 @@ static void on_event(void *self, const struct exchange_event *e)
         break;
     case EX_STATUS:
         if (!str_eq(e->text, STR("online")) && !str_eq(e->text, STR("status"))) {
-            log_warn("feeds", "the venue speaks", "venue=%s says=%s",
-                     venue_name(t->vf->venue->id), log_quote(e->text));
+            log_warn("feeds", "the venue speaks", "venue=%s says=%s", venue_name(t->vf->venue->id),
+                     log_quote(e->text));
         }
         break;
     case EX_SHUTDOWN:
