@@ -1,10 +1,10 @@
 /* A random walk of clients that want rows of a table, against a model.
  *
- * Every client has a set of keys, a form, perhaps deltas, a rate limit, repeats; sets change, sockets
- * fill up, epochs begin, messages get lost between the threads. A client applies what it is given
- * blindly, in the form it comes in. It must end with exactly the newest rows of its set, never see a
- * row become older, find the base of every delta to be the cursor that it has, and not hear more
- * often than it asked for. SPDX-License-Identifier: MIT */
+ * Every client has a set of keys, a form, perhaps deltas, a rate limit, repeats; sets change,
+ * sockets fill up, epochs begin, messages get lost between the threads. A client applies what it is
+ * given blindly, in the form it comes in. It must end with exactly the newest rows of its set,
+ * never see a row become older, find the base of every delta to be the cursor that it has, and not
+ * hear more often than it asked for. SPDX-License-Identifier: MIT */
 #include "hub/hub.h"
 #include "tests/unit/hub/rig.h"
 #include "wire/deflate.h"
@@ -14,8 +14,9 @@
 enum { CLIENTS = 28, KEYS = 12, FIELDS = 4, STEPS = 5000, REPEAT_MS = 2000 };
 
 static const char *const fields[FIELDS] = {"v", "a", "b", "c"};
-static const enum frame_form forms[] = {FORM_WS,     FORM_WS_DEFLATE,     FORM_SSE,        FORM_MSGPACK,
-                                        FORM_SIO_WS, FORM_SIO_WS_DEFLATE, FORM_SIO_PACKETS};
+static const enum frame_form forms[] = {FORM_WS,         FORM_WS_DEFLATE, FORM_SSE,
+                                        FORM_MSGPACK,    FORM_SIO_WS,     FORM_SIO_WS_DEFLATE,
+                                        FORM_SIO_PACKETS};
 
 struct cell {
     char text[24]; /* JSON; "": absent */
@@ -489,8 +490,8 @@ static struct walk *walk_new(uint64_t seed)
     w->hub = hub_new(&(struct hub_opts){.loop = w->loop});
     w->mail = mailbox_new(w->rig->loop, 8);
     hub_add_shard(w->hub, w->rig->fanout, w->mail);
-    assert_ok(hub_table(w->hub, STR("prices"), STR("prices"), STR("market"), fields, FIELDS,
-                        &w->prices));
+    assert_ok(
+        hub_table(w->hub, STR("prices"), STR("prices"), STR("market"), fields, FIELDS, &w->prices));
     w->inflater = inflater_new(12);
     for (int i = 0; i < CLIENTS; i++) {
         client_init(w->rig, &w->clients[i], false);
