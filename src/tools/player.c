@@ -125,7 +125,8 @@ static void take_binance(struct playback *b, const struct json *root)
     send_text(b, &text);
 }
 
-/* Exchange names `channels`, each alone or with products of its own; Advanced Trade one `channel`. */
+/* Exchange names `channels`, each alone or with products of its own; Advanced Trade one `channel`.
+ */
 static void take_coinbase(struct playback *b, const struct json *root)
 {
     const struct json *channels = json_get(root, "channels"), *all = json_get(root, "product_ids");

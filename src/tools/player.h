@@ -1,7 +1,8 @@
-/* player: plays a reel to whoever connects where that venue's WebSocket would be and subscribes: the
- * recorded frames of what was subscribed, as they came, with the time between them. Each connection
- * has a playback of its own, which begins with its first subscription; at the end the connection
- * stays and nothing more comes. Every name is acknowledged, whether the reel has it or not.
+/* player: plays a reel to whoever connects where that venue's WebSocket would be and subscribes:
+ * the recorded frames of what was subscribed, as they came, with the time between them. Each
+ * connection has a playback of its own, which begins with its first subscription; at the end the
+ * connection stays and nothing more comes. Every name is acknowledged, whether the reel has it or
+ * not.
  *
  * Knows no sockets (exchange_ops). On the loop's thread. SPDX-License-Identifier: MIT */
 #ifndef TOOLS_PLAYER_H

@@ -28,9 +28,9 @@ struct str reel_coinbase_channel(struct str name)
     static const struct {
         const char *name, *channel;
     } names[] = {
-        {"match", "matches"},       {"last_match", "matches"},   {"l2update", "level2"},
-        {"snapshot", "level2"},     {"level2_batch", "level2"},  {"level2_50", "level2"},
-        {"ticker_batch", "ticker"}, {"ticker_1000", "ticker"},   {"l2_data", "level2"},
+        {"match", "matches"},       {"last_match", "matches"},  {"l2update", "level2"},
+        {"snapshot", "level2"},     {"level2_batch", "level2"}, {"level2_50", "level2"},
+        {"ticker_batch", "ticker"}, {"ticker_1000", "ticker"},  {"l2_data", "level2"},
     };
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         if (str_eq(name, str_of(names[i].name))) {
@@ -197,7 +197,8 @@ enum err reel_open(const char *file, struct reel **out, struct buf *error)
     buf_init(&r->text, MAX_TEXT);
     enum err e = read_all(r, in);
     (void)fclose(in);
-    if (e == OK && r->count[VENUE_BINANCE] + r->count[VENUE_COINBASE] + r->count[VENUE_KRAKEN] == 0) {
+    if (e == OK &&
+        r->count[VENUE_BINANCE] + r->count[VENUE_COINBASE] + r->count[VENUE_KRAKEN] == 0) {
         e = ERR_SYNTAX;
     }
     if (e != OK) {

@@ -146,8 +146,9 @@ static void bare_frames_have_the_times_they_tell(void **state)
     forget(&p);
     w->player.speed = 0; /* all at once */
     b = player_open(&w->player, VENUE_COINBASE, &p, STR("/"), STR(""));
-    player_take(b, STR("{\"type\":\"subscribe\",\"channels\":[{\"name\":\"matches\",\"product_ids\":"
-                       "[\"BTC-USD\",\"ETH-USD\"]}]}"));
+    player_take(b,
+                STR("{\"type\":\"subscribe\",\"channels\":[{\"name\":\"matches\",\"product_ids\":"
+                    "[\"BTC-USD\",\"ETH-USD\"]}]}"));
     run(w, 20);
     assert_int_equal(p.count, 4);
     player_close(b);
