@@ -27,7 +27,7 @@ static uint32_t add_symbol(struct api_main *a, struct str name)
     if (found) {
         return (uint32_t)(found - 1);
     }
-    if (m->count > HUB_KEY_MAX || name.len == 0 || name.len > MARKET_SYMBOL_LEN ||
+    if (m->count > TABLE_KEY_MAX || name.len == 0 || name.len > MARKET_SYMBOL_LEN ||
         map_put(&m->by_name, name, (void *)(m->count + 1)) != OK) {
         log_warn("api", "symbol left out", "symbol=%.*s", STR_ARG(name));
         return CATALOGUE_NONE;

@@ -21,10 +21,10 @@ struct market {
     struct map names;        /* to struct symbol */
     struct symbol **symbols; /* each alone on the heap: readers keep pointers to quotes */
     size_t count;
-    uint32_t usdt;      /* MARKET_NO_SYMBOL: nobody asked for it */
-    double rate;        /* USDT in USD; NaN */
-    int64_t now_ms;     /* as last told */
-    bool rate_is_news;  /* to all symbols but those that had a tick since */
+    uint32_t usdt;                   /* MARKET_NO_SYMBOL: nobody asked for it */
+    double rate;                     /* USDT in USD; NaN */
+    int64_t now_ms;                  /* as last told */
+    bool rate_is_news;               /* to all symbols but those that had a tick since */
     int64_t swept_ms[MARKET_VENUES]; /* the last confirmation of all symbols of a venue */
 };
 

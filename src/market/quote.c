@@ -287,8 +287,7 @@ static void update_feed(struct feed_state *f, struct feed_quote *q, double rate,
     }
     double unit = q->usdt ? rate : 1.0;
     q->price_usd = q->known ? decimal_double(q->price) * unit : (double)NAN;
-    q->volume_24h_usd =
-        isnan(f->quote_volume) ? f->volume * q->price_usd : f->quote_volume * unit;
+    q->volume_24h_usd = isnan(f->quote_volume) ? f->volume * q->price_usd : f->quote_volume * unit;
 }
 
 /* The fresh feeds of a kind: with a price of now or only an old trade, in USD or left in USDT. */
@@ -374,9 +373,9 @@ static struct decimal median_of(const struct quote_state *s, const struct choice
     if (c->count % 2 == 1 && (!f->usdt || in_usdt || rate == 1.0)) {
         return f->price;
     }
-    double value = c->count % 2 == 1 ? c->value[middle]
-                                     : c->value[middle - 1] +
-                                           (c->value[middle] - c->value[middle - 1]) / 2;
+    double value = c->count % 2 == 1
+                       ? c->value[middle]
+                       : c->value[middle - 1] + (c->value[middle] - c->value[middle - 1]) / 2;
     return converted(value, most_places(s, c));
 }
 
@@ -400,7 +399,8 @@ static void gather(struct quote_state *s, struct quote *q, const struct choice *
         f->used = true;
         q->used = (uint8_t)(q->used | 1u << c->venue[i]);
         q->bid = is_price(bid) && decimal_cmp(bid, q->bid) > 0 ? bid : q->bid;
-        q->ask = is_price(ask) && (!is_price(q->ask) || decimal_cmp(ask, q->ask) < 0) ? ask : q->ask;
+        q->ask =
+            is_price(ask) && (!is_price(q->ask) || decimal_cmp(ask, q->ask) < 0) ? ask : q->ask;
         q->exchange_ms = said_ms > q->exchange_ms ? said_ms : q->exchange_ms;
         q->received_ms = f->received_ms > q->received_ms ? f->received_ms : q->received_ms;
     }
@@ -418,7 +418,8 @@ static void sum_day(struct quote *q, double rate)
             q->low_24h = f->low_24h * factor;
         }
         if (f->fresh && !isnan(f->volume_24h_usd)) {
-            q->volume_24h_usd = (isnan(q->volume_24h_usd) ? 0 : q->volume_24h_usd) + f->volume_24h_usd;
+            q->volume_24h_usd =
+                (isnan(q->volume_24h_usd) ? 0 : q->volume_24h_usd) + f->volume_24h_usd;
         }
     }
 }
@@ -479,8 +480,7 @@ static void make_price(struct quote_state *s, double rate)
         return;
     }
     sort_choice(&c);
-    q->spread_pct =
-        c.count >= 2 ? (c.value[c.count - 1] / c.value[0] - 1) * 100 : (double)NAN;
+    q->spread_pct = c.count >= 2 ? (c.value[c.count - 1] / c.value[0] - 1) * 100 : (double)NAN;
     drop_outliers(s, &c);
     q->known = true;
     q->stale = false;

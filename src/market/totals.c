@@ -10,8 +10,8 @@
 static bool is_pegged(const char *symbol)
 {
     static const char *const pegged[] = {
-        "USDT", "USDC", "DAI",  "FDUSD", "TUSD", "USDP", "USDE", "PYUSD", "BUSD",
-        "GUSD", "USDD", "FRAX", "LUSD",  "USDS", "USD1", "RLUSD",
+        "USDT", "USDC", "DAI",  "FDUSD", "TUSD", "USDP", "USDE", "PYUSD",
+        "BUSD", "GUSD", "USDD", "FRAX",  "LUSD", "USDS", "USD1", "RLUSD",
     };
     for (size_t i = 0; i < ARRAY_LEN(pegged); i++) {
         if (strcmp(symbol, pegged[i]) == 0) {

@@ -9,8 +9,8 @@
 #include <assert.h>
 #include <unistd.h>
 
-static struct metric moved = METRIC_COUNTER("coincast_net_handed_over_total",
-                                            "Connections handed over to another shard.");
+static struct metric moved =
+    METRIC_COUNTER("coincast_net_handed_over_total", "Connections handed over to another shard.");
 
 struct net_parcel {
     int fd; /* -1 while the conn still has it */

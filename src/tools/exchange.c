@@ -61,8 +61,7 @@ void exchange_free(struct exchange *x)
 
 enum venue exchange_venue_of(struct str path)
 {
-    if (str_eq(path, STR("/ws")) || str_starts(path, STR("/ws/")) ||
-        str_eq(path, STR("/stream"))) {
+    if (str_eq(path, STR("/ws")) || str_starts(path, STR("/ws/")) || str_eq(path, STR("/stream"))) {
         return VENUE_BINANCE;
     }
     return str_eq(path, STR("/"))     ? VENUE_COINBASE
@@ -211,8 +210,7 @@ static void find_due(struct exchange *x, struct feed *f)
 {
     const struct flow_minute *m = flow_minute(x->flow, f->venue, f->symbol, f->minute);
     /* Quiet minutes are passed one a minute: the next is looked into when it begins. */
-    f->due_ms =
-        f->next < m->count ? m->trades[f->next].at_ms : (f->minute + 1) * SIM_MINUTE_MS;
+    f->due_ms = f->next < m->count ? m->trades[f->next].at_ms : (f->minute + 1) * SIM_MINUTE_MS;
 }
 
 /* From the first trade later than now on. */
@@ -446,8 +444,7 @@ static void run_feed(struct exchange *x, struct feed *f, int64_t until)
         const struct flow_minute *m = flow_minute(x->flow, f->venue, f->symbol, f->minute);
         struct flow_trade due[TRADES_AT_ONCE];
         size_t count = 0;
-        while (count < TRADES_AT_ONCE && f->next < m->count &&
-               m->trades[f->next].at_ms <= until) {
+        while (count < TRADES_AT_ONCE && f->next < m->count && m->trades[f->next].at_ms <= until) {
             f->last = m->trades[f->next++];
             f->is_new = true;
             if (!is_skipped(x, f)) {

@@ -1,5 +1,5 @@
-/* exchange: the WebSocket side of the stand-in exchanges: who is connected, what each subscribed to,
- * and the frames that go out, each venue by its own rules and duties.
+/* exchange: the WebSocket side of the stand-in exchanges: who is connected, what each subscribed
+ * to, and the frames that go out, each venue by its own rules and duties.
  *
  *   Binance   /ws  /ws/STREAM/...  /stream?streams=A/B   ping frame every 20 s, pong within 60 s
  *   Coinbase  /                                          subscribes within 5 s

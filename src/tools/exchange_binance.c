@@ -13,8 +13,8 @@ static const struct stream_name {
     const char *name; /* behind the symbol */
     enum kind kind;
 } stream_names[] = {
-    {"@trade", KIND_TRADE}, {"@aggTrade", KIND_AGG_TRADE}, {"@bookTicker", KIND_BOOK},
-    {"@miniTicker", KIND_MINI}, {"@ticker", KIND_TICKER}, {"@kline_1m", KIND_KLINE},
+    {"@trade", KIND_TRADE},     {"@aggTrade", KIND_AGG_TRADE}, {"@bookTicker", KIND_BOOK},
+    {"@miniTicker", KIND_MINI}, {"@ticker", KIND_TICKER},      {"@kline_1m", KIND_KLINE},
 };
 
 /* "btcusdt@trade"; false: no stream of ours. */

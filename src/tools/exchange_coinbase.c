@@ -1,5 +1,5 @@
-/* Coinbase Exchange's feed: one subscribe for lists of products and channels; a subscribe that names
- * an unknown product fails as a whole. SPDX-License-Identifier: MIT */
+/* Coinbase Exchange's feed: one subscribe for lists of products and channels; a subscribe that
+ * names an unknown product fails as a whole. SPDX-License-Identifier: MIT */
 #include "base/json.h"
 #include "tools/exchange_in.h"
 
@@ -190,9 +190,8 @@ static void greet(struct exchange_session *s, const struct fresh *what)
 
 static void obey(struct exchange_session *s, const struct json *root, bool adds)
 {
-    struct order o = {.s = s,
-                      .adds = adds,
-                      .message = adds ? "Failed to subscribe" : "Failed to unsubscribe"};
+    struct order o = {
+        .s = s, .adds = adds, .message = adds ? "Failed to subscribe" : "Failed to unsubscribe"};
     walk(&o, root);
     if (!o.failed) {
         o.does = true;

@@ -1,10 +1,10 @@
 /* flow: the trades of the simulated market, one by one, on three venues.
  *
- * The trades of a minute are a function of (seed, rate, venue, symbol, minute), and so is the number
- * of trades before it: ids are contiguous for ever, and whoever asks, by WebSocket or by REST, today
- * or tomorrow, gets the same trade for the same id. A day has a fixed number of trades by the
- * symbol's size, spread over its hours by how lively they are and over minutes by volume; a small
- * symbol has minutes without a trade.
+ * The trades of a minute are a function of (seed, rate, venue, symbol, minute), and so is the
+ * number of trades before it: ids are contiguous for ever, and whoever asks, by WebSocket or by
+ * REST, today or tomorrow, gets the same trade for the same id. A day has a fixed number of trades
+ * by the symbol's size, spread over its hours by how lively they are and over minutes by volume; a
+ * small symbol has minutes without a trade.
  *
  * A minute's trades pass through the open, the high, the low and the close of the minute that
  * simulator.h gives, and their amounts sum to its volume. So candles are known without drawing

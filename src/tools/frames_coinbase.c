@@ -21,11 +21,10 @@ static void order_id(struct buf *b, const char *key, uint64_t trade_id, uint64_t
     struct rng r;
     rng_seed(&r, rng_mix(trade_id, side));
     uint64_t high = rng_next(&r), low = rng_next(&r);
-    buf_printf(b,
-               ",\"%s\":\"%08" PRIx64 "-%04" PRIx64 "-4%03" PRIx64 "-%04" PRIx64 "-%012" PRIx64
-               "\"",
-               key, high >> 32, high >> 16 & 0xffff, high & 0xfff,
-               0x8000 | (low >> 48 & 0x3fff), low & 0xffffffffffff);
+    buf_printf(
+        b, ",\"%s\":\"%08" PRIx64 "-%04" PRIx64 "-4%03" PRIx64 "-%04" PRIx64 "-%012" PRIx64 "\"",
+        key, high >> 32, high >> 16 & 0xffff, high & 0xfff, 0x8000 | (low >> 48 & 0x3fff),
+        low & 0xffffffffffff);
 }
 
 static void stamp(struct buf *b, int64_t at_ms, unsigned us_part)

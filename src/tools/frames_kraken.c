@@ -20,9 +20,8 @@ void frame_kraken_status(struct buf *b, uint64_t connection_id)
 void frame_kraken_trades(struct buf *b, size_t symbol, const struct flow_trade *t, size_t count,
                          bool snapshot)
 {
-    buf_add_str(b, snapshot
-                       ? STR("{\"channel\":\"trade\",\"type\":\"snapshot\",\"data\":[")
-                       : STR("{\"channel\":\"trade\",\"type\":\"update\",\"data\":["));
+    buf_add_str(b, snapshot ? STR("{\"channel\":\"trade\",\"type\":\"snapshot\",\"data\":[")
+                            : STR("{\"channel\":\"trade\",\"type\":\"update\",\"data\":["));
     for (size_t i = 0; i < count; i++) {
         buf_add_str(b, i ? STR(",{\"symbol\":\"") : STR("{\"symbol\":\""));
         venue_add_name(VENUE_KRAKEN, symbol, b);

@@ -6,24 +6,24 @@
 
 /* A generated coin by its three digits: its price runs over seven orders of magnitude, its market
  * value falls with its number. */
-#define NUMBER(h, t, o) ((h) * 100 + (t) * 10 + (o))
+#define NUMBER(h, t, o) ((h)*100 + (t)*10 + (o))
 #define UNIT(n) ((n) % 3 == 0 ? 1.0 : (n) % 3 == 1 ? 1e2 : 1e4)
-#define PRICE(n) ((1 + (n) * 613 % 997) / UNIT(n))
-#define COIN(h, t, o)                                                                              \
-    {                                                                                              \
-        "S" #h #t #o, "simulated-" #h #t #o, "Simulated " #h #t #o, "S" #h #t #o "USD",            \
-            (NUMBER(h, t, o) % 3 == 0   ? 3                                                        \
-             : NUMBER(h, t, o) % 3 == 1 ? 5                                                        \
-                                        : 7),                                                      \
-            PRICE(NUMBER(h, t, o)), 2e9 / (1 + NUMBER(h, t, o)) / PRICE(NUMBER(h, t, o)), 0,       \
-            0.8 + NUMBER(h, t, o) * 37 % 100 / 100.0, 0.02 + NUMBER(h, t, o) * 53 % 30 / 1000.0,   \
-            0.03 + NUMBER(h, t, o) % 7 / 100.0                                                     \
+#define PRICE(n) ((1 + (n)*613 % 997) / UNIT(n))
+#define COIN(h, t, o)                                                                            \
+    {                                                                                            \
+        "S" #h #t #o, "simulated-" #h #t #o, "Simulated " #h #t #o, "S" #h #t #o "USD",          \
+            (NUMBER(h, t, o) % 3 == 0   ? 3                                                      \
+             : NUMBER(h, t, o) % 3 == 1 ? 5                                                      \
+                                        : 7),                                                    \
+            PRICE(NUMBER(h, t, o)), 2e9 / (1 + NUMBER(h, t, o)) / PRICE(NUMBER(h, t, o)), 0,     \
+            0.8 + NUMBER(h, t, o) * 37 % 100 / 100.0, 0.02 + NUMBER(h, t, o) * 53 % 30 / 1000.0, \
+            0.03 + NUMBER(h, t, o) % 7 / 100.0                                                   \
     }
-#define COINS_10(h, t)                                                                             \
-    COIN(h, t, 0), COIN(h, t, 1), COIN(h, t, 2), COIN(h, t, 3), COIN(h, t, 4), COIN(h, t, 5),      \
+#define COINS_10(h, t)                                                                        \
+    COIN(h, t, 0), COIN(h, t, 1), COIN(h, t, 2), COIN(h, t, 3), COIN(h, t, 4), COIN(h, t, 5), \
         COIN(h, t, 6), COIN(h, t, 7), COIN(h, t, 8), COIN(h, t, 9)
-#define COINS_100(h)                                                                               \
-    COINS_10(h, 0), COINS_10(h, 1), COINS_10(h, 2), COINS_10(h, 3), COINS_10(h, 4),                \
+#define COINS_100(h)                                                                \
+    COINS_10(h, 0), COINS_10(h, 1), COINS_10(h, 2), COINS_10(h, 3), COINS_10(h, 4), \
         COINS_10(h, 5), COINS_10(h, 6), COINS_10(h, 7), COINS_10(h, 8), COINS_10(h, 9)
 
 /* Rounded market facts of 2026; only their order of magnitude matters. */
@@ -54,7 +54,11 @@ static const struct sim_symbol symbols[SIM_SYMBOLS] = {
     {"POL", "polygon-ecosystem-token", "POL (ex-MATIC)", "POLUSD", 4, 0.098, 10.6e9, 0, 1.35, 0.026,
      0.080},
     {"ATOM", "cosmos", "Cosmos Hub", "ATOMUSD", 3, 1.85, 490e6, 0, 1.25, 0.023, 0.060},
-    COINS_100(0), COINS_100(1), COINS_100(2), COINS_100(3), COINS_100(4),
+    COINS_100(0),
+    COINS_100(1),
+    COINS_100(2),
+    COINS_100(3),
+    COINS_100(4),
 };
 
 size_t sim_symbol_count(void)

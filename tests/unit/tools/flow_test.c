@@ -159,8 +159,8 @@ static void a_minute_under_way_has_what_happened_so_far(void **state)
     uint64_t first, before = 0;
     for (int64_t ms = 0; ms < SIM_MINUTE_MS; ms += 7919) {
         struct sim_candle c, day;
-        assert_true(flow_candle(w->flow, VENUE_BINANCE, symbol, NOW, NOW + SIM_MINUTE_MS, NOW + ms,
-                                &c));
+        assert_true(
+            flow_candle(w->flow, VENUE_BINANCE, symbol, NOW, NOW + SIM_MINUTE_MS, NOW + ms, &c));
         const struct flow_minute *m = flow_minute(w->flow, VENUE_BINANCE, symbol, MINUTE);
         struct flow_trade last;
         assert_true(flow_last(w->flow, VENUE_BINANCE, symbol, NOW + ms, &last));
