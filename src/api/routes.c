@@ -21,20 +21,13 @@ static struct metric heap_bytes =
 
 enum { STALE_FOR_READERS_MS = 300000, DEMAND_EVERY_MS = 10000 };
 
-void cors_headers(const struct api_shard *s, const struct session *session, struct buf *out)
-{
-    if (session->cors) {
-        buf_add_str(out, str_of(session->cors));
-    } else if (s->opts.settings->origins) {
-        buf_add_lit(out, "Vary: Origin\r\n"); /* to others the answer has more headers */
-    }
-}
-
 void send_reply(struct conn *c, const struct http_reply *reply)
 {
     struct buf headers = {0};
     struct http_reply full = *reply;
-    cors_headers(shard_of(c), session_of(c), &headers);
+    if (session_of(c)->cors) {
+        buf_add_str(&headers, str_of(session_of(c)->cors));
+    }
     buf_add_str(&headers, reply->headers);
     full.headers = buf_str(&headers);
     conn_reply(c, &full);
@@ -101,7 +94,7 @@ static void get_summary(struct api_shard *s, struct conn *c, const struct http_r
         buf_fini(&headers);
         return;
     }
-    if (session_of(c)->cors || s->opts.settings->origins) {
+    if (session_of(c)->cors) {
         struct buf headers = {0};
         buf_printf(&headers, "Cache-Control: no-cache\r\nETag: %s\r\n", a->summary_etag);
         send_reply(c, &(struct http_reply){.status = 200,
@@ -379,6 +372,10 @@ static bool note_origin(struct api_shard *s, struct conn *c, const struct http_r
     bool allowed = origin_allowed(s->opts.settings, r, conn_is_tls(c), &cors);
     if (cors.len) {
         buf_add_lit(&cors, "Access-Control-Expose-Headers: ETag, Retry-After\r\n");
+    } else if (s->opts.settings->origins) {
+        buf_add_lit(&cors, "Vary: Origin\r\n"); /* others get more headers */
+    }
+    if (cors.len) {
         session->cors = mem_copy_text(cors.ptr, cors.len);
     }
     buf_fini(&cors);

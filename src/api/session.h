@@ -18,7 +18,7 @@ struct session {
     struct member member;
     struct list node;  /* in one of the shard's lists: waiting, streams or polls */
     uint64_t ticket;   /* a letter's answer is awaited; or a poll's deadline (ms) */
-    char *cors;        /* owned; headers for the foreign page that asked; NULL: none did */
+    char *cors;        /* owned; headers about who may read the answer; NULL: none */
     struct held held;  /* what it wants of the feeds */
     uint32_t opened_s; /* loop seconds when it became long-lived */
     uint32_t tokens_at_ms;
@@ -50,7 +50,6 @@ struct api_shard {
 
 struct session *session_of(struct conn *c);
 struct conn *conn_of(struct session *s);
-struct api_shard *shard_of(struct conn *c);
 
 /* ---- shard.c ---- */
 /* Waits for a letter's answer under a new ticket. */
@@ -80,8 +79,6 @@ void route_request(struct api_shard *s, struct conn *c, const struct http_reques
                    struct str body);
 /* Answers the request that waits, with the CORS headers that are due. */
 void send_reply(struct conn *c, const struct http_reply *reply);
-/* Appends these headers. */
-void cors_headers(const struct api_shard *s, const struct session *session, struct buf *out);
 /* If-None-Match (may be empty) by weak comparison (RFC 9110, 13.1.2). */
 bool etag_matches(struct str if_none_match, const char *etag);
 void reply_problem(struct conn *c, unsigned status, const char *title, const char *detail,

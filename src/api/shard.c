@@ -308,7 +308,7 @@ static void members_polled(void *self, struct member **members, size_t count, st
         session->kind = SESSION_HTTP;
         session->ticket = 0;
         wants_drop(&s->wants, &session->held);
-        if (session->cors || s->opts.settings->origins) {
+        if (session->cors) {
             poll_reply(conn_of(session), body);
         } else {
             conn_reply_ready(conn_of(session), buf_str(&reply), head_len);

@@ -177,7 +177,9 @@ void open_stream(struct api_shard *s, struct conn *c, const struct http_request 
                       (struct str){0});
     } else {
         shard_reach(s, buf_str(&w.since));
-        cors_headers(s, session, &headers);
+        if (session->cors) {
+            buf_add_str(&headers, str_of(session->cors));
+        }
         buf_add_lit(&headers, "Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n");
         (void)conn_start_stream(c, &(struct http_reply){.status = 200,
                                                         .content_type = STR("text/event-stream"),
