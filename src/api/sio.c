@@ -13,8 +13,8 @@ enum { REPEAT_MS = 2000, CHANNELS_MAX = 50, SUBS_MAX = 600, NAME_MAX_LEN = 64 };
 
 static struct metric clients =
     METRIC_GAUGE("coincast_socketio_clients", "Socket.IO clients connected now.");
-static struct metric resumed_total =
-    METRIC_COUNTER("coincast_socketio_resumed_total", "Socket.IO clients that got what they missed.");
+static struct metric resumed_total = METRIC_COUNTER("coincast_socketio_resumed_total",
+                                                    "Socket.IO clients that got what they missed.");
 static struct metric events_total =
     METRIC_COUNTER("coincast_socketio_events_total", "Events received from Socket.IO clients.");
 
@@ -167,8 +167,8 @@ static void remember(struct sio_client *client, bool gone)
     if (client->key_count) {
         memcpy(state->keys, client->keys, client->key_count * sizeof(*state->keys));
     }
-    state->channels = mem_copy_text(client->channels.ptr ? client->channels.ptr : "",
-                                    client->channels.len);
+    state->channels =
+        mem_copy_text(client->channels.ptr ? client->channels.ptr : "", client->channels.len);
     state->authorized = client->session.authorized;
     state->gone = gone;
     if (!mailbox_post(s->opts.main_mail, letter_sio_state, api_main_sio_memory(s->opts.main), state,
@@ -372,9 +372,9 @@ static bool read_request(struct request *q, const struct api_shard *s, struct st
         enum json_kind kind = first ? json_kind(first) : JSON_NULL;
         snprintf(q->why, sizeof(q->why),
                  "subscribe takes a list of symbols, or {symbols, max_hz, channels}");
-        good = kind == JSON_OBJECT                        ? read_object(q, s, first)
+        good = kind == JSON_OBJECT                         ? read_object(q, s, first)
                : kind == JSON_ARRAY || kind == JSON_STRING ? read_symbols(q, s, first)
-                                                          : false;
+                                                           : false;
     } else {
         snprintf(q->why, sizeof(q->why), "%.150s", problem);
     }

@@ -29,7 +29,8 @@ struct sio_client {
 /* The server of a shard; NULL when it can't be made. */
 struct sio_server *sio_shard_new(struct api_shard *s, unsigned index, const struct net_opts *net);
 /* Everything under /socket.io/ that is no file. */
-void sio_request(struct api_shard *s, struct conn *c, const struct http_request *r, struct str body);
+void sio_request(struct api_shard *s, struct conn *c, const struct http_request *r,
+                 struct str body);
 /* Tells all clients that the server goes, and lets them go. */
 void sio_drain(struct api_shard *s, uint32_t *step);
 /* What fanout_ops do for a client. */
@@ -58,7 +59,8 @@ void sio_state_free(struct sio_state *owned);
 struct sio_memory *sio_memory_new(struct loop *l, struct api_main *main);
 void sio_memory_free(struct sio_memory *m);
 struct sio_memory *api_main_sio_memory(struct api_main *a);
-/* Another shard and its mailbox; NULL: no such. Fixed once the shards run, so any thread may ask. */
+/* Another shard and its mailbox; NULL: no such. Fixed once the shards run, so any thread may ask.
+ */
 struct api_shard *api_main_shard_at(struct api_main *a, unsigned index, struct mailbox **mail);
 
 /* shard -> main; self is the sio_memory. */

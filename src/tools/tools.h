@@ -13,5 +13,7 @@ int tool_upstream(int argc, char **argv);
 int tool_watch(int argc, char **argv);
 /* `coincast conformance`: a server for public protocol test suites, until SIGTERM. */
 int tool_conformance(int argc, char **argv);
+/* `coincast candles`: the trades of a recording or tape as candles, in CSV. */
+int tool_candles(int argc, char **argv);
 
 #endif
