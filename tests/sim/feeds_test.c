@@ -59,7 +59,7 @@ static struct world {
     struct feed_health health[MARKET_VENUES];
     char reason[MARKET_VENUES][200];
     size_t health_at;
-} *w;
+} * w;
 
 static uint64_t now(void)
 {
