@@ -22,9 +22,9 @@ static struct peer {
     bool wrong_accept;
     const char *behind; /* bytes in the same write as the handshake's answer */
     size_t behind_len;
-    struct buf asked;   /* the request */
-    struct buf texts;   /* what the client said, a | behind each */
-    struct buf pongs;   /* likewise */
+    struct buf asked;    /* the request */
+    struct buf texts;    /* what the client said, a | behind each */
+    struct buf pongs;    /* likewise */
     uint16_t close_code; /* of the client's close frame */
     struct ws_decoder decoder;
     struct buf message;
