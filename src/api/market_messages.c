@@ -370,6 +370,32 @@ void message_candle(struct json_writer *w, const struct candle *c)
     json_object_end(w);
 }
 
+void message_figures(struct json_writer *w, const struct figures *f)
+{
+    json_key(w, "candles");
+    json_i64(w, (int64_t)f->candles);
+    json_key(w, "first_time");
+    write_time(w, f->candles ? f->first_ms : 0);
+    json_key(w, "last_time");
+    write_time(w, f->candles ? f->last_ms : 0);
+    json_key(w, "indicators");
+    json_object(w);
+    for (int i = 0; i < FIGURES; i++) {
+        json_key(w, figure_text((enum figure_name)i));
+        json_double(w, f->all[i].value);
+    }
+    json_object_end(w);
+    json_key(w, "reasons");
+    json_object(w);
+    for (int i = 0; i < FIGURES; i++) {
+        if (f->all[i].reason[0]) {
+            json_key(w, figure_text((enum figure_name)i));
+            json_text(w, f->all[i].reason);
+        }
+    }
+    json_object_end(w);
+}
+
 /* ---- signals ---- */
 
 static void write_components(struct json_writer *w, const struct signal *s)

@@ -5,6 +5,7 @@
 #define API_MARKET_MESSAGES_H
 #include "base/json.h"
 #include "market/candles.h"
+#include "market/figures.h"
 #include "market/market.h"
 #include "market/signal.h"
 
@@ -65,6 +66,9 @@ struct candles_text {
 void message_candles_head(struct json_writer *w, const struct candles_text *t);
 /* One candle as an object. */
 void message_candle(struct json_writer *w, const struct candle *c);
+
+/* Members "candles","first_time","last_time","indicators","reasons", without braces. */
+void message_figures(struct json_writer *w, const struct figures *f);
 
 /* ---- signals ---- */
 
