@@ -1,7 +1,7 @@
 /* sets: what it costs that every client has a set of rows of its own. Ten thousand members behind
- * loopback sockets each get rows of one table, all the same ten or each another ten of two hundred. CPU
- * is that of the shard's loop only: the clients read while no time is taken. Prints one line of JSON
- * a case; run it on one core: taskset -c 1 sets [io_uring|epoll] [MEMBERS].
+ * loopback sockets each get rows of one table, all the same ten or each another ten of two hundred.
+ * CPU is that of the shard's loop only: the clients read while no time is taken. Prints one line of
+ * JSON a case; run it on one core: taskset -c 1 sets [io_uring|epoll] [MEMBERS].
  * SPDX-License-Identifier: MIT */
 #include "base/alloc.h"
 #include "hub/hub.h"
@@ -176,8 +176,7 @@ static void publish(uint32_t first, uint32_t step)
         snprintf(texts[key][3], sizeof(texts[key][3]), "%u23456789.12", key + 1);
         snprintf(texts[key][4], sizeof(texts[key][4]), "%llu.24", 58000 + n % 997);
         snprintf(texts[key][5], sizeof(texts[key][5]), "%u.26", 58000 + key);
-        snprintf(texts[key][6], sizeof(texts[key][6]), "\"2026-11-21T00:00:00.%03lluZ\"",
-                 n % 1000);
+        snprintf(texts[key][6], sizeof(texts[key][6]), "\"2026-11-21T00:00:00.%03lluZ\"", n % 1000);
         for (int i = 0; i < FIELDS; i++) {
             values[key][i] = str_of(texts[key][i]);
         }
@@ -214,8 +213,7 @@ static uint64_t deliver(void)
     return cpu_ns() - from;
 }
 
-static double run_case(const char *name, bool same, enum frame_form form, bool delta,
-                       uint32_t step)
+static double run_case(const char *name, bool same, enum frame_form form, bool delta, uint32_t step)
 {
     struct fanout_stats before;
     struct fanout_stats after;
