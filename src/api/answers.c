@@ -7,6 +7,7 @@ struct answers *answers_new(void)
 {
     struct answers *a = mem_zero(sizeof(*a));
     a->refs = 1;
+    a->exchange_lag_ms = LAG_UNKNOWN;
     return a;
 }
 
@@ -25,6 +26,7 @@ void answers_unref(struct answers *a)
         buf_fini(&a->btc_price);
         buf_fini(&a->missing);
         buf_fini(&a->health);
+        catalogue_unref(a->catalogue);
         mem_free(a);
     }
 }

@@ -16,11 +16,15 @@
 #include "base/mailbox.h"
 #include "hub/fanout.h"
 #include "hub/hub.h"
+#include "market/candles.h"
+#include "market/market.h"
 #include "market/summary.h"
 #include "net/net.h"
 
 struct api_main;
 struct api_shard;
+struct sentiment; /* market/sentiment.h */
+struct signal;    /* market/signal.h */
 
 /* Set once before threads start; read by all. Texts are borrowed for the life of the server. */
 struct api_settings {
@@ -41,11 +45,17 @@ struct api_settings {
 /* ---- main half ---- */
 
 typedef void (*api_refresh_done_fn)(void *self, bool refreshed, const char *reason);
+/* Closed candles, oldest first, borrowed for the call. `problem` (NULL: all is well) says in a
+ * sentence why there are none. */
+typedef void (*api_candles_done_fn)(void *done_self, const struct candle *rows, size_t count,
+                                    const char *problem);
 struct api_main_opts {
     struct loop *loop;
     struct mailbox *mail; /* of the main loop: letters from shards */
     struct hub *hub;
     struct summary *summary;
+    struct market *market;   /* borrowed, read only; NULL: none */
+    struct candles *candles; /* the same */
     const struct api_settings *settings;
     /* Forces a fetch of what is older than its TTL; `done` follows, possibly at once. NULL: no
      * sources. */
@@ -57,6 +67,13 @@ struct api_main_opts {
     int (*health)(void *self, struct json_writer *w);
     /* The L2 copy of the summary is due. May be NULL. */
     void (*keep)(void *self, struct str summary);
+    /* The newest `limit` closed candles of [from_ms, to_ms), for what is not in memory. `done`
+     * follows once, possibly at once. NULL: there are none but those in memory. */
+    void (*older_candles)(void *self, uint32_t symbol, enum interval i, int64_t from_ms,
+                          int64_t to_ms, size_t limit, api_candles_done_fn done, void *done_self);
+    /* The first client wants (or the last one no longer wants) a symbol that is offered but not
+     * watched; upper case, borrowed for the call. NULL: such symbols stay unknown. */
+    void (*want)(void *self, struct str symbol, bool wanted);
     void *self;
     const char *io_name; /* of the shards, for health */
 };
@@ -72,6 +89,27 @@ void api_main_changed(struct api_main *a);
 void api_main_mode_changed(struct api_main *a);
 /* Publishes the dashboard now ("force_update" or "scheduled_update"). */
 void api_main_publish_dashboard(struct api_main *a, const char *source);
+
+/* ---- main half: live markets. Without sources (a plain hub) these publish nothing. ---- */
+
+/* The quote of a symbol of the market changed. Only marks it: the rows of all marked symbols go out
+ * as one message at the end of the loop's turn, in order of symbol id. Symbols that were added to
+ * the market are known to clients from their first call on; see also api_main_symbol_watched(). */
+void api_main_quote_changed(struct api_main *a, uint32_t symbol);
+/* The symbol of the market is asked of the feeds from now on, or no longer. */
+void api_main_symbol_watched(struct api_main *a, uint32_t symbol, bool watched);
+/* An exchange offers the symbol (upper case): clients may subscribe to it, then `want` is called.
+ * Knows symbols once, however often it is told. */
+void api_main_symbol_offered(struct api_main *a, struct str symbol);
+/* The open candle of an interval changed, or one closed, was amended or repaired. Open ones are
+ * sent at most four times a second and only while somebody watches, closed ones at once. */
+void api_main_candle(struct api_main *a, uint32_t symbol, enum interval i, const struct candle *c,
+                     bool closed);
+/* The signal of a symbol as it stands, copied. `changed`: it is worth a message now; else it is
+ * only kept for repeats and REST. */
+void api_main_signal(struct api_main *a, uint32_t symbol, const struct signal *s, bool changed);
+/* The sentiment changed, copied; sent now and repeated every 10 s. */
+void api_main_sentiment(struct api_main *a, const struct sentiment *s);
 
 /* ---- shard half ---- */
 

@@ -1,14 +1,13 @@
 /* The main half: market -> hub, posts -> hub, ready answers -> shards.
  * SPDX-License-Identifier: MIT */
-#include "api/answers.h"
-#include "api/api.h"
-#include "api/letters.h"
+#include "api/main_in.h"
 #include "api/messages.h"
+#include "api/sio.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/metrics.h"
 
-enum { MAX_SHARDS = 64, ANSWERS_MS = 1000, CHANGED_MS = 50 };
+enum { ANSWERS_MS = 1000, CHANGED_MS = 50 };
 
 static struct metric published_total =
     METRIC_COUNTER("coincast_published_total", "Messages published on all channels.");
@@ -20,19 +19,10 @@ struct waiting {
     uint64_t ticket;
 };
 
-struct api_main {
-    struct api_main_opts opts;
-    const struct channel_info *dashboard, *btc_price;
-    struct {
-        struct api_shard *shard;
-        struct mailbox *mail;
-    } shards[MAX_SHARDS];
-    size_t shard_count;
-    struct timer answers_timer, dashboard_timer, btc_timer;
-    struct list waiting; /* refreshes under way */
-    unsigned known;      /* a bit per field that was known at the last dashboard message */
-    uint64_t shown_version;
-};
+void main_count_published(int64_t n)
+{
+    metric_add(&published_total, n);
+}
 
 /* ---- ready answers ---- */
 
@@ -105,6 +95,8 @@ static struct answers *make_answers(struct api_main *a)
     out->ready = !a->opts.settings->sources || summary_complete(s);
     make_missing(out, s);
     make_health(a, out);
+    out->catalogue = catalogue_ref(markets_catalogue(&a->markets));
+    out->exchange_lag_ms = markets_exchange_lag(a);
     out->btc_as_of_ms = s->fields[FIELD_BTC_PRICE].known ? s->fields[FIELD_BTC_PRICE].as_of_ms : 0;
     return out;
 }
@@ -187,13 +179,19 @@ static unsigned known_fields(const struct summary *s)
     return known;
 }
 
+void main_answers_soon(struct api_main *a)
+{
+    uint64_t soon = loop_now_ms(a->opts.loop) + CHANGED_MS;
+    if (timer_active(&a->answers_timer) && a->answers_timer.at_ms > soon) {
+        timer_start(a->opts.loop, &a->answers_timer, soon, answers_due, a);
+    }
+}
+
 void api_main_changed(struct api_main *a)
 {
     unsigned known = known_fields(a->opts.summary);
     uint64_t soon = loop_now_ms(a->opts.loop) + CHANGED_MS;
-    if (a->answers_timer.at_ms > soon) {
-        timer_start(a->opts.loop, &a->answers_timer, soon, answers_due, a);
-    }
+    main_answers_soon(a);
     /* The first value of a field is worth a message of its own: nobody waits 30 s for numbers. */
     if (known & ~a->known) {
         bool price = (known & ~a->known) & (1U << FIELD_BTC_PRICE);
@@ -209,6 +207,7 @@ void api_main_mode_changed(struct api_main *a)
 {
     hub_new_epoch(a->opts.hub);
     a->known = 0;
+    markets_again(a);
     api_main_changed(a);
     post_answers(a);
 }
@@ -319,18 +318,36 @@ void letter_demand(void *self, void *unused, uint64_t number)
 
 /* ---- life ---- */
 
+struct sio_memory *api_main_sio_memory(struct api_main *a)
+{
+    return a->sio;
+}
+
+struct api_shard *api_main_shard_at(struct api_main *a, unsigned index, struct mailbox **mail)
+{
+    if (index >= a->shard_count) {
+        return NULL;
+    }
+    *mail = a->shards[index].mail;
+    return a->shards[index].shard;
+}
+
 struct api_main *api_main_new(const struct api_main_opts *opts)
 {
     struct api_main *a = mem_zero(sizeof(*a));
     a->opts = *opts;
     list_init(&a->waiting);
+    list_init(&a->asked);
     if (hub_channel(opts->hub, STR("dashboard_update"), STR("dashboard_update"), CHANNEL_STATE,
                     &a->dashboard) != OK ||
         hub_channel(opts->hub, STR("btc_price_update"), STR("btc_price_update"), CHANNEL_STATE,
-                    &a->btc_price) != OK) {
+                    &a->btc_price) != OK ||
+        markets_init(a) != OK) {
+        markets_fini(a);
         mem_free(a);
         return NULL;
     }
+    a->sio = sio_memory_new(opts->loop, a);
     return a;
 }
 
@@ -342,8 +359,13 @@ void api_main_free(struct api_main *a)
     timer_stop(a->opts.loop, &a->answers_timer);
     timer_stop(a->opts.loop, &a->dashboard_timer);
     timer_stop(a->opts.loop, &a->btc_timer);
+    markets_fini(a);
+    sio_memory_free(a->sio);
     for (struct list *node = list_pop(&a->waiting); node; node = list_pop(&a->waiting)) {
         mem_free(containerof(node, struct waiting, node));
+    }
+    for (struct list *node = list_pop(&a->asked); node; node = list_pop(&a->asked)) {
+        ask_free(containerof(node, struct ask, node));
     }
     mem_free(a);
 }
@@ -371,5 +393,6 @@ void api_main_start(struct api_main *a)
         timer_start(a->opts.loop, &a->dashboard_timer, now + a->opts.settings->dashboard_ms,
                     dashboard_due, a);
         timer_start(a->opts.loop, &a->btc_timer, now + a->opts.settings->btc_price_ms, btc_due, a);
+        markets_start(a);
     }
 }

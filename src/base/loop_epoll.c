@@ -128,6 +128,15 @@ static void epoll_stream_close(struct loop *l, struct stream *s)
     loop_stream_closed(l, s);
 }
 
+static void epoll_stream_detach(struct loop *l, struct stream *s)
+{
+    if (s->flags & STREAM_ARMED) {
+        s->flags &= (uint8_t)~STREAM_ARMED;
+        (void)control(l, EPOLL_CTL_DEL, s->fd, 0, 0);
+    }
+    loop_stream_closed(l, s);
+}
+
 static void stream_ended(struct loop *l, struct stream *s, enum err why)
 {
     s->flags |= STREAM_ENDED;
@@ -233,5 +242,6 @@ const struct io_ops io_epoll = {
     .stream_start = epoll_stream_start,
     .stream_update = epoll_stream_update,
     .stream_close = epoll_stream_close,
+    .stream_detach = epoll_stream_detach,
     .send_many = epoll_send_many,
 };

@@ -13,6 +13,7 @@ enum stream_flag {
     STREAM_ARMED = 8, /* a read operation is registered */
     STREAM_POLLING_OUT = 16,
     STREAM_RESET = 32,
+    STREAM_DETACHED = 64, /* its end leaves the socket open */
 };
 
 struct io_ops {
@@ -29,8 +30,9 @@ struct io_ops {
     enum err (*stream_start)(struct loop *l, struct stream *s);
     /* Pause, want_write or connecting changed. */
     void (*stream_update)(struct loop *l, struct stream *s);
-    /* Ends with loop_stream_closed(). */
+    /* Both end with loop_stream_closed(). */
     void (*stream_close)(struct loop *l, struct stream *s);
+    void (*stream_detach)(struct loop *l, struct stream *s);
     void (*send_many)(struct loop *l, struct stream_out *out, size_t count);
 };
 
@@ -56,7 +58,8 @@ struct loop {
     size_t closed_count, closed_cap;
 };
 
-/* The back end is done with a stream: `closed` is called at the end of the turn. Closes the fd. */
+/* The back end is done with a stream: `closed` is called at the end of the turn. Closes the fd of
+ * one that is not detached. */
 void loop_stream_closed(struct loop *l, struct stream *s);
 /* SO_ERROR of a socket whose connect finished. */
 enum err loop_connect_result(int fd);

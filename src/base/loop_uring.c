@@ -276,7 +276,8 @@ static enum err uring_stream_start(struct loop *l, struct stream *s)
     return OK;
 }
 
-static void uring_stream_close(struct loop *l, struct stream *s)
+/* Cancels what the kernel still does for it; release() comes when the last is over. */
+static void end_operations(struct loop *l, struct stream *s)
 {
     if (s->pending == 0) {
         loop_stream_closed(l, s);
@@ -290,12 +291,25 @@ static void uring_stream_close(struct loop *l, struct stream *s)
     }
 }
 
+static void uring_stream_close(struct loop *l, struct stream *s)
+{
+    end_operations(l, s);
+}
+
+/* The state stays as it is: what was received before the cancel works is still given to the owner.
+ */
+static void uring_stream_detach(struct loop *l, struct stream *s)
+{
+    end_operations(l, s);
+}
+
 /* An operation of the stream is over for good. */
 static void release(struct loop *l, struct stream *s, uint8_t flag)
 {
+    bool ends = s->state == STREAM_CLOSING || (s->flags & STREAM_DETACHED);
     s->flags &= (uint8_t)~flag;
     s->pending--;
-    if (s->state == STREAM_CLOSING && s->pending == 0) {
+    if (ends && s->pending == 0) {
         loop_stream_closed(l, s);
     }
 }
@@ -350,13 +364,10 @@ static void poll_out_done(struct loop *l, struct stream *s)
             uring_stream_update(l, s);
         }
         s->ops->connected(s, why);
-    } else if (state == STREAM_OPEN) {
+    } else if (state == STREAM_OPEN && !(s->flags & STREAM_DETACHED)) {
         s->ops->writable(s);
     }
-    s->pending--;
-    if (s->state == STREAM_CLOSING && s->pending == 0) {
-        loop_stream_closed(l, s);
-    }
+    release(l, s, 0);
 }
 
 /* ---- completions ---- */
@@ -509,5 +520,6 @@ const struct io_ops io_uring = {
     .stream_start = uring_stream_start,
     .stream_update = uring_stream_update,
     .stream_close = uring_stream_close,
+    .stream_detach = uring_stream_detach,
     .send_many = uring_send_many,
 };

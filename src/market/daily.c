@@ -54,6 +54,7 @@ enum err daily_rsi14(const struct daily_candle *candles, size_t count, double *v
         buf_printf(why, "only %zu of %d daily closes are known", count, RSI_MIN_CLOSES);
         return ERR_MORE;
     case INDICATOR_NO_MOVEMENT:
+    case INDICATOR_NO_VOLUME:
         buf_printf(why, "no movement in %zu daily closes", count);
         return ERR_RANGE;
     }

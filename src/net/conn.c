@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static struct metric open_conns = METRIC_GAUGE("coincast_net_conns", "Connections open now.");
 static struct metric dead_cut = METRIC_COUNTER("coincast_net_dead_peers_total",
@@ -60,7 +61,7 @@ struct conn *conn_new(struct net_server *s, int owned_fd, const uint8_t peer[16]
     return c;
 }
 
-static void conn_free(struct conn *c)
+void conn_free(struct conn *c)
 {
     struct net_server *s = c->server;
     if (c->flags & CF_WS) {
@@ -220,8 +221,8 @@ static void on_writable(struct stream *stream)
 static void on_end(struct stream *stream, enum err why)
 {
     struct conn *c = conn_of(stream);
-    if (c->state == CONN_GONE) {
-        return;
+    if (c->state == CONN_GONE || (c->flags & CF_MOVING)) {
+        return; /* of one that moves: its new server will see it too */
     }
     if (why == OK) {
         peer_ended(c);
@@ -236,6 +237,13 @@ static void on_closed(struct stream *stream)
 {
     struct conn *c = conn_of(stream);
     list_remove(&c->due);
+    if ((c->flags & CF_MOVING) && c->state != CONN_GONE) {
+        conn_moved(c);
+        return;
+    }
+    if (stream->fd >= 0) {
+        (void)close(stream->fd); /* it had left the loop when it was ended */
+    }
     if (!(c->flags & CF_REFUSED)) {
         handler(c)->closed(c->server->opts.self, c, c->close_code,
                            conn_why_text((enum conn_why)c->why));

@@ -51,7 +51,8 @@ enum conn_state {
     X(WHY_CLOSE_TIMEOUT, "close was not answered") \
     X(WHY_PROTOCOL, "protocol violated")           \
     X(WHY_TLS, "TLS failed")                       \
-    X(WHY_REFUSED, "over a limit")
+    X(WHY_REFUSED, "over a limit")                 \
+    X(WHY_MOVED, "handed over to another shard")
 
 enum conn_why {
 #define X(name, text) name,
@@ -81,6 +82,8 @@ enum conn_flag {
     CF_TLS_ENDED = 1 << 18,    /* close_notify is written */
     CF_WS = 1 << 19,           /* was upgraded: `ws` is what the union holds */
     CF_OWES_DRAINED = 1 << 20, /* it was congested and has not emptied since */
+    CF_PARKED = 1 << 21,       /* the request that waits ends with its client */
+    CF_MOVING = 1 << 22,       /* on its way to another server: only input is taken */
 };
 
 struct http_state; /* http_server.c: only while a head, body or pipeline is incomplete */
@@ -144,6 +147,8 @@ struct net_server {
 struct conn *conn_new(struct net_server *s, int owned_fd, const uint8_t peer[16], bool refused);
 /* wheel_fn: the deadline of a conn passed. */
 void conn_deadline(void *server, struct wheel_node *n);
+/* Its memory and what hangs on it; the stream must be over. */
+void conn_free(struct conn *c);
 /* The words for `closed`. */
 const char *conn_why_text(enum conn_why why);
 void conn_set_deadline(struct conn *c, uint64_t in_ms);
@@ -182,6 +187,12 @@ void http_deadline(struct conn *c);
 void http_resume_later(struct conn *c);
 void http_resume(void *server);
 void http_free(struct conn *c);
+/* The conn carries it until it has left the loop, or ended: then it is freed. */
+void http_keep_parcel(struct conn *c, struct net_parcel *owned_parcel);
+/* Takes it back, and the bytes that came behind the request. */
+struct net_parcel *http_take_parcel(struct conn *c, struct buf *rest);
+/* Bytes of a new conn that arrived elsewhere; they are read in the deferred phase. */
+void http_put_bytes(struct conn *c, struct buf *owned_bytes);
 /* Between two requests, nothing due. */
 bool http_idle(const struct conn *c);
 /* Answers with a problem and ends the conn. */
@@ -193,7 +204,15 @@ void ws_input(struct conn *c, char *bytes, size_t len);
 void ws_deadline(struct conn *c);
 void ws_free(struct conn *c);
 
+/* ---- hand_over.c ---- */
+
+/* The stream of a moving conn left the loop; frees the conn. */
+void conn_moved(struct conn *c);
+
 /* ---- listener.c ---- */
+
+/* Flags and counts of a conn by its peer, whatever the limits say. */
+void listener_remember(struct conn *c);
 
 /* The peer does not count any longer. */
 void listener_forget(struct conn *c);

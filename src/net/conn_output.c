@@ -37,7 +37,8 @@ static void net_is_due(void *server)
 
 void conn_mark_due(struct conn *c)
 {
-    if (!list_linked(&c->due) && !(c->flags & CF_CONGESTED) && c->state < CONN_LINGERING) {
+    if (!list_linked(&c->due) && !(c->flags & (CF_CONGESTED | CF_MOVING)) &&
+        c->state < CONN_LINGERING) {
         struct net_server *s = c->server;
         if (list_empty(&s->due)) {
             loop_defer(s->opts.loop, &s->due_defer, net_is_due, s);

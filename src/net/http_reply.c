@@ -106,7 +106,7 @@ static void answered(struct conn *c)
     if (c->state != CONN_HTTP) {
         return;
     }
-    c->flags &= ~(uint32_t)CF_WAITING;
+    c->flags &= ~(uint32_t)(CF_WAITING | CF_PARKED);
     if (!(c->flags & CF_KEEP)) {
         conn_end(c, 0, WHY_DONE);
         return;
@@ -126,7 +126,7 @@ static void answered(struct conn *c)
 
 static bool may_answer(const struct conn *c)
 {
-    return c->state == CONN_HTTP && (c->flags & CF_WAITING);
+    return c->state == CONN_HTTP && (c->flags & (CF_WAITING | CF_MOVING)) == CF_WAITING;
 }
 
 void conn_reply(struct conn *c, const struct http_reply *reply)

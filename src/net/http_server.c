@@ -23,6 +23,7 @@ struct http_state {
     struct http_chunked chunked;
     uint64_t body_left;
     bool in_body, is_chunked;
+    struct net_parcel *parcel; /* with CF_MOVING */
 };
 
 static struct http_state *state_of(struct conn *c)
@@ -40,6 +41,7 @@ static void state_free(struct http_state *h)
 {
     if (h) {
         list_remove(&h->resume);
+        net_parcel_free(h->parcel);
         buf_fini(&h->in);
         buf_fini(&h->head);
         buf_fini(&h->body);
@@ -56,6 +58,11 @@ void http_free(struct conn *c)
 bool http_idle(const struct conn *c)
 {
     return c->state == CONN_HTTP && !(c->flags & CF_WAITING) && !c->http && !conn_pending(c);
+}
+
+static bool is_needed(const struct http_state *h)
+{
+    return h->in.len || h->in_body || h->parcel;
 }
 
 /* Whether the next request has to wait. */
@@ -265,7 +272,7 @@ static void take_stash(struct conn *c)
         http_free(c);
     } else {
         buf_drop(&h->in, used);
-        if (!h->in.len && !h->in_body) {
+        if (!is_needed(h)) {
             http_free(c);
         }
         if (!c->http || c->http->in.len <= PAUSE_AT) {
@@ -291,7 +298,7 @@ void http_input(struct conn *c, char *bytes, size_t len)
         http_free(c);
     } else if (used < len) {
         stash(c, bytes + used, len - used);
-    } else if (c->http && !c->http->in_body) {
+    } else if (c->http && !is_needed(c->http)) {
         http_free(c);
     }
 }
@@ -299,6 +306,9 @@ void http_input(struct conn *c, char *bytes, size_t len)
 /* Nothing more comes; what is complete is still answered. */
 static void end_if_done(struct conn *c)
 {
+    if (c->http && list_linked(&c->http->resume)) {
+        return; /* it is looked at again when that was read */
+    }
     if (c->state == CONN_HTTP && (c->flags & CF_PEER_ENDED) && !is_held(c)) {
         conn_end(c, 0, WHY_PEER_LEFT);
     }
@@ -330,9 +340,53 @@ void http_resume(void *server)
     }
 }
 
+static bool is_parked(const struct conn *c)
+{
+    return (c->flags & CF_PARKED) && (c->flags & CF_WAITING);
+}
+
 void http_end(struct conn *c)
 {
-    end_if_done(c);
+    if (is_parked(c)) {
+        conn_drop(c, 0, WHY_PEER_LEFT, false);
+    } else {
+        end_if_done(c);
+    }
+}
+
+void http_keep_parcel(struct conn *c, struct net_parcel *owned_parcel)
+{
+    state_of(c)->parcel = owned_parcel;
+}
+
+struct net_parcel *http_take_parcel(struct conn *c, struct buf *rest)
+{
+    struct http_state *h = c->http;
+    struct net_parcel *p = h->parcel;
+    *rest = h->in;
+    h->in = (struct buf){0};
+    h->parcel = NULL;
+    return p;
+}
+
+void http_put_bytes(struct conn *c, struct buf *owned_bytes)
+{
+    struct http_state *h = state_of(c);
+    size_t max = h->in.max + owned_bytes->len;
+    h->in = *owned_bytes;
+    h->in.max = max;
+    *owned_bytes = (struct buf){0};
+    http_resume_later(c);
+}
+
+void conn_park(struct conn *c)
+{
+    if (c->state == CONN_HTTP && (c->flags & CF_WAITING)) {
+        c->flags |= CF_PARKED;
+        if (c->flags & CF_PEER_ENDED) {
+            conn_drop(c, 0, WHY_PEER_LEFT, false);
+        }
+    }
 }
 
 void http_deadline(struct conn *c)

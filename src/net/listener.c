@@ -128,6 +128,13 @@ static bool ip_add(struct net_server *s, const uint8_t peer[16])
     return map_put(&s->per_ip, ip_key(peer), (void *)count) == OK; /* a number, not a pointer */
 }
 
+void listener_remember(struct conn *c)
+{
+    bool loopback = is_loopback(c->peer);
+    bool counted = is_counted(c->server, loopback) && ip_add(c->server, c->peer);
+    c->flags |= (loopback ? CF_LOOPBACK : 0) | (counted ? CF_COUNTED : 0);
+}
+
 void listener_forget(struct conn *c)
 {
     struct net_server *s = c->server;

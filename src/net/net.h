@@ -151,11 +151,31 @@ void conn_send_ws(struct conn *c, enum ws_opcode opcode, struct str payload, boo
 void conn_ping(struct conn *c, struct str payload);
 /* Starts the closing handshake; later messages are ignored; cut after 2 s. */
 void conn_close_ws(struct conn *c, uint16_t code, struct str reason);
+/* The request that waits shall end with its client: when the peer leaves before it is answered the
+ * conn is closed at once, also by a mere shutdown of the peer's side. */
+void conn_park(struct conn *c);
 /* Sends what is due, then closes (HTTP; a chunked stream gets its last chunk), or 1001
  * (WebSocket). A request that waits is answered first. */
 void conn_finish(struct conn *c);
 /* Closes at once. */
 void conn_abort(struct conn *c);
+
+/* ---- from one server to another ---- */
+
+/* A conn on its way to another net_server, with the request that waits: everything of it that is
+ * not bound to a loop. Between threads by mailbox. */
+struct net_parcel;
+/* Takes a conn whose request waits (not answered, not a WebSocket) out of its loop. `closing` and
+ * `closed` are called for it as for any end, then, on the same loop, done() with the parcel, which
+ * is the callee's. `r` and `body` as given to `request`: they are written anew in front of what
+ * came behind them. */
+void conn_hand_over(struct conn *c, const struct http_request *r, struct str body,
+                    void (*done)(void *self, struct net_parcel *owned_parcel), void *self);
+/* Makes a conn of it; the request comes to this server's handler in the same turn or the next. Both
+ * servers must have the same TLS context, or none. */
+void net_adopt(struct net_server *s, struct net_parcel *owned_parcel);
+/* Nobody takes it: closes it. NULL is fine. Any thread. */
+void net_parcel_free(struct net_parcel *owned_parcel);
 
 /* ---- TLS ---- */
 

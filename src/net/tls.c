@@ -214,6 +214,11 @@ void tls_session_free(struct tls_session *t)
     }
 }
 
+void tls_set_pool(struct tls_session *t, struct out_pool *pool)
+{
+    t->pool = pool;
+}
+
 void tls_feed(struct tls_session *t, const char *bytes, size_t len)
 {
     t->in = bytes;

@@ -17,6 +17,8 @@ enum err tls_context_new_client(const char *ca_file, struct tls_context **out,
 /* A server's or a client's end, as the context is. */
 struct tls_session *tls_session_new(struct tls_context *context, struct out_pool *pool);
 void tls_session_free(struct tls_session *t);
+/* From now on its output comes from and goes back to that pool. */
+void tls_set_pool(struct tls_session *t, struct out_pool *pool);
 /* Ciphertext that arrived; call tls_read() until it says ERR_MORE, before `bytes` go away. */
 void tls_feed(struct tls_session *t, const char *bytes, size_t len);
 /* Next plain bytes. ERR_MORE: nothing more; ERR_CLOSED: close_notify came; ERR_TLS: broken (an

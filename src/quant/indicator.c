@@ -13,6 +13,8 @@ const char *indicator_gap_text(enum indicator_gap gap)
         return "too few closes";
     case INDICATOR_NO_MOVEMENT:
         return "no movement";
+    case INDICATOR_NO_VOLUME:
+        return "no volume";
     }
     return "";
 }

@@ -12,8 +12,9 @@ enum indicator_gap {
     INDICATOR_OK,
     INDICATOR_TOO_FEW,     /* fewer closes than asked for */
     INDICATOR_NO_MOVEMENT, /* the price never moved: the ratio is 0/0 */
+    INDICATOR_NO_VOLUME,   /* nothing was traded: there is no weight */
 };
-/* A sentence part for people: "too few closes", "no movement". */
+/* A sentence part for people: "too few closes", "no movement", "no volume". */
 const char *indicator_gap_text(enum indicator_gap gap);
 
 /* ---- RSI: Wilder, New Concepts in Technical Trading Systems (1978). ----

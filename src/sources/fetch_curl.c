@@ -1,29 +1,14 @@
-/* fetch_curl: libcurl's multi socket interface on our loop: curl says which fds and which time-out
- * it waits for, the loop says when they are ready. The one gate to curl.
- *
- * curl must not be entered again from its own callbacks, so answers are collected in check_done()
- * after the action, and a job that is cancelled from a `done` is safe at any time.
- * SPDX-License-Identifier: MIT */
+/* fetch_curl: HTTP GETs by libcurl on our loop (curl_loop.h). A job that is cancelled from a `done`
+ * is safe at any time. SPDX-License-Identifier: MIT */
 #include "sources/fetch.h"
 
 #include "base/alloc.h"
-
-#include <assert.h>
-#include <curl/curl.h>
-
-struct socket_watch {
-    struct list node;
-    struct watch watch;
-    struct curl_fetch *owner;
-};
+#include "sources/curl_loop.h"
 
 struct curl_fetch {
     struct fetch base;
-    struct loop *loop;
-    CURLM *multi;
-    struct timer timer;
-    struct list jobs, sockets;
-    struct defer kick; /* looks for jobs that curl ended inside another call */
+    struct curl_loop curl;
+    struct list jobs;
 };
 
 struct fetch_job {
@@ -46,7 +31,7 @@ static void job_free(struct fetch_job *job)
                           &job->upstream, &job->date, &job->content_type};
     list_remove(&job->node);
     if (job->easy) {
-        curl_multi_remove_handle(job->owner->multi, job->easy);
+        curl_multi_remove_handle(job->owner->curl.multi, job->easy);
         curl_easy_cleanup(job->easy);
     }
     curl_slist_free_all(job->headers);
@@ -123,7 +108,7 @@ static void finish(struct fetch_job *job, CURLcode code)
         .upstream = buf_str(&job->upstream),
         .date = buf_str(&job->date),
         .content_type = buf_str(&job->content_type),
-        .took_us = loop_exact_us(job->owner->loop) - job->began_us,
+        .took_us = loop_exact_us(job->owner->curl.loop) - job->began_us,
     };
     long status = 0;
     curl_easy_getinfo(job->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -134,87 +119,12 @@ static void finish(struct fetch_job *job, CURLcode code)
     job_free(job);
 }
 
-static void check_done(struct curl_fetch *f)
+static void on_done(void *self, CURL *easy, CURLcode code)
 {
-    int left = 0;
-    for (CURLMsg *msg = curl_multi_info_read(f->multi, &left); msg;
-         msg = curl_multi_info_read(f->multi, &left)) {
-        if (msg->msg == CURLMSG_DONE) {
-            struct fetch_job *job = NULL;
-            CURLcode code = msg->data.result;
-            curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&job);
-            finish(job, code);
-        }
-    }
-}
-
-static void on_kick(void *self)
-{
-    check_done(self);
-}
-
-static void act(struct curl_fetch *f, curl_socket_t fd, int mask)
-{
-    int running = 0;
-    curl_multi_socket_action(f->multi, fd, mask, &running);
-    loop_defer(f->loop, &f->kick, on_kick, f);
-}
-
-static void on_timer(void *self)
-{
-    act(self, CURL_SOCKET_TIMEOUT, 0);
-}
-
-static int want_timer(CURLM *multi, long wait_ms, void *self)
-{
-    (void)multi;
-    struct curl_fetch *f = self;
-    if (wait_ms < 0) {
-        timer_stop(f->loop, &f->timer);
-    } else {
-        timer_start(f->loop, &f->timer, loop_now_ms(f->loop) + (uint64_t)wait_ms, on_timer, f);
-    }
-    return 0;
-}
-
-static void on_ready(void *self, unsigned events)
-{
-    struct socket_watch *sw = self;
-    int mask = (events & WATCH_READ ? CURL_CSELECT_IN : 0) |
-               (events & WATCH_WRITE ? CURL_CSELECT_OUT : 0) |
-               (events & WATCH_ERROR ? CURL_CSELECT_ERR : 0);
-    act(sw->owner, sw->watch.fd, mask);
-}
-
-static int want_socket(CURL *easy, curl_socket_t fd, int what, void *self, void *socket_self)
-{
-    (void)easy;
-    struct curl_fetch *f = self;
-    struct socket_watch *sw = socket_self;
-    if (what == CURL_POLL_REMOVE) {
-        if (sw) {
-            curl_multi_assign(f->multi, fd, NULL);
-            watch_stop(&sw->watch);
-            list_remove(&sw->node);
-            mem_free(sw);
-        }
-        return 0;
-    }
-    unsigned events =
-        (what & CURL_POLL_IN ? WATCH_READ : 0u) | (what & CURL_POLL_OUT ? WATCH_WRITE : 0u);
-    if (sw) {
-        watch_set(&sw->watch, events);
-        return 0;
-    }
-    sw = mem_zero(sizeof(*sw));
-    sw->owner = f;
-    if (watch_start(f->loop, &sw->watch, fd, events, on_ready, sw) != OK) {
-        mem_free(sw);
-        return -1;
-    }
-    list_push(&f->sockets, &sw->node);
-    curl_multi_assign(f->multi, fd, sw);
-    return 0;
+    (void)self;
+    struct fetch_job *job = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&job);
+    finish(job, code);
 }
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *self)
@@ -307,7 +217,7 @@ static struct fetch_job *start(struct fetch *base, const struct fetch_request *r
     job->done = done;
     job->self = self;
     job->max_bytes = r->max_bytes;
-    job->began_us = loop_exact_us(f->loop);
+    job->began_us = loop_exact_us(f->curl.loop);
     list_push(&f->jobs, &job->node);
     job->easy = curl_easy_init();
     if (!job->easy) {
@@ -323,7 +233,7 @@ static struct fetch_job *start(struct fetch *base, const struct fetch_request *r
     buf_add_str(&url, r->url);
     set_options(job, buf_text(&url)); /* curl copies texts, but for the header list */
     buf_fini(&url);
-    curl_multi_add_handle(f->multi, job->easy);
+    curl_multi_add_handle(f->curl.multi, job->easy);
     return job;
 }
 
@@ -341,37 +251,22 @@ static void fetch_free(struct fetch *base)
     list_each (node, &f->jobs) {
         job_free(containerof(node, struct fetch_job, node));
     }
-    timer_stop(f->loop, &f->timer);
-    loop_undefer(&f->kick);
-    curl_multi_cleanup(f->multi); /* takes its sockets down through want_socket() */
-    list_each (node, &f->sockets) {
-        struct socket_watch *sw = containerof(node, struct socket_watch, node);
-        watch_stop(&sw->watch);
-        mem_free(sw);
-    }
+    curl_loop_fini(&f->curl);
     mem_free(f);
 }
 
 enum err fetch_curl_new(struct loop *l, struct fetch **out)
 {
     static const struct fetch_ops ops = {.start = start, .cancel = cancel, .free = fetch_free};
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-        return ERR_UNAVAILABLE;
-    }
     struct curl_fetch *f = mem_zero(sizeof(*f));
-    f->base.ops = &ops;
-    f->loop = l;
-    list_init(&f->jobs);
-    list_init(&f->sockets);
-    f->multi = curl_multi_init();
-    if (!f->multi) {
-        abort(); /* out of memory */
+    enum err e = curl_loop_init(&f->curl, l, on_done, f);
+    if (e != OK) {
+        mem_free(f);
+        return e;
     }
-    curl_multi_setopt(f->multi, CURLMOPT_SOCKETFUNCTION, want_socket);
-    curl_multi_setopt(f->multi, CURLMOPT_SOCKETDATA, f);
-    curl_multi_setopt(f->multi, CURLMOPT_TIMERFUNCTION, want_timer);
-    curl_multi_setopt(f->multi, CURLMOPT_TIMERDATA, f);
-    curl_multi_setopt(f->multi, CURLMOPT_MAX_HOST_CONNECTIONS, 2L);
+    f->base.ops = &ops;
+    list_init(&f->jobs);
+    curl_multi_setopt(f->curl.multi, CURLMOPT_MAX_HOST_CONNECTIONS, 2L);
     *out = &f->base;
     return OK;
 }

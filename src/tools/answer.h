@@ -9,7 +9,7 @@
 #ifndef TOOLS_ANSWER_H
 #define TOOLS_ANSWER_H
 #include "base/json.h"
-#include "tools/simulator.h"
+#include "tools/flow.h"
 
 struct fixtures;
 
@@ -27,7 +27,9 @@ enum provider {
 /* Where answers come from; lives as long as the stand-in. */
 struct answer_world {
     struct simulator *simulator;     /* used when there are no fixtures */
+    struct flow *flow;               /* its trades */
     const struct fixtures *fixtures; /* NULL: simulated */
+    bool is_tape;                    /* a capture is played: what was not recorded is not found */
     /* private: Binance's weight of the minute under way */
     int64_t weight_minute;
     unsigned weight_used;
@@ -53,6 +55,10 @@ void answer_fini(struct answer *a);
 size_t answer_target_count(void);
 const char *answer_target_name(size_t target);
 enum provider answer_target_provider(size_t target);
+/* By its name; the count: there is none. */
+size_t answer_target_named(const char *name);
+/* It is no path that is asked but the WebSocket of an exchange. */
+bool answer_target_is_ws(size_t target);
 /* The end point a path belongs to; SIZE_MAX: none. */
 size_t answer_target_of(struct str path);
 
@@ -69,6 +75,7 @@ void answer_mark(struct answer *a, bool recorded);
 struct answer_call {
     struct answer_world *world;
     struct simulator *simulator;
+    struct flow *flow;
     struct str path, query;
     struct str name; /* the part of the path that matched '*' */
     struct str if_none_match;
@@ -86,10 +93,18 @@ bool answer_param_is_true(const struct answer_call *c, const char *name);
 void answer_text(const struct answer_call *c, unsigned status, const char *text);
 /* Whether a comma-separated list holds the part, exactly. */
 bool answer_list_has(struct str list, struct str part);
-/* `price` on a venue whose prices differ by `basis` (0.0001: one part in ten thousand). */
-double answer_venue_price(double price, double basis, int decimals);
 /* Text of fixed decimals; without trailing zeros when `trim`. */
 void answer_fixed(struct buf *out, double value, int decimals, bool trim);
+
+/* For the parts of a provider that stand in several files. */
+void answer_binance_error(const struct answer_call *c, unsigned status, int code,
+                          const char *message);
+void answer_binance_weigh(const struct answer_call *c, unsigned weight);
+bool answer_coinbase_product(const struct answer_call *c, size_t *product);
+void answer_kraken_error(const struct answer_call *c, const char *what);
+void answer_kraken_key(const struct answer_call *c, size_t symbol);
+/* "XBTUSD" in any of its spellings; SIZE_MAX: no pair of it. */
+size_t answer_kraken_pair(struct str pair);
 
 void answer_coingecko_ping(const struct answer_call *c);
 void answer_coingecko_global(const struct answer_call *c);
@@ -101,14 +116,20 @@ void answer_taapi_rsi(const struct answer_call *c);
 void answer_binance_ticker_24h(const struct answer_call *c);
 void answer_binance_ticker_price(const struct answer_call *c);
 void answer_binance_klines(const struct answer_call *c);
+void answer_binance_trades(const struct answer_call *c);
+void answer_binance_historical_trades(const struct answer_call *c);
+void answer_binance_agg_trades(const struct answer_call *c);
 void answer_binance_exchange_info(const struct answer_call *c);
 void answer_binance_time(const struct answer_call *c);
 void answer_coinbase_products(const struct answer_call *c);
 void answer_coinbase_ticker(const struct answer_call *c);
 void answer_coinbase_stats(const struct answer_call *c);
 void answer_coinbase_candles(const struct answer_call *c);
+void answer_coinbase_trades(const struct answer_call *c);
 void answer_kraken_ticker(const struct answer_call *c);
 void answer_kraken_ohlc(const struct answer_call *c);
+void answer_kraken_trades(const struct answer_call *c);
+void answer_kraken_asset_pairs(const struct answer_call *c);
 void answer_kraken_time(const struct answer_call *c);
 void answer_kraken_system_status(const struct answer_call *c);
 

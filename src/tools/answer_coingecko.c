@@ -90,7 +90,7 @@ void answer_coingecko_global(const struct answer_call *c)
     json_key(&w, "data");
     json_object(&w);
     json_key(&w, "active_cryptocurrencies");
-    json_i64(&w, (int64_t)sim_symbol_count());
+    json_i64(&w, SIM_NAMED);
     json_key(&w, "upcoming_icos");
     json_i64(&w, 0);
     json_key(&w, "ongoing_icos");
@@ -115,17 +115,17 @@ void answer_coingecko_global(const struct answer_call *c)
     coingecko_finish(c, at);
 }
 
-bool coingecko_choose(const struct answer_call *c, bool chosen[SIM_SYMBOLS], bool all_without)
+bool coingecko_choose(const struct answer_call *c, bool chosen[SIM_NAMED], bool all_without)
 {
     static const char *const lists[] = {"ids", "symbols", "names"};
     struct buf list = {0};
     bool given = false;
-    for (size_t i = 0; i < sim_symbol_count(); i++) {
+    for (size_t i = 0; i < SIM_NAMED; i++) {
         chosen[i] = false;
     }
     for (size_t k = 0; k < ARRAY_LEN(lists) && !given; k++) {
         given = answer_param(c, lists[k], &list);
-        for (size_t i = 0; given && i < sim_symbol_count(); i++) {
+        for (size_t i = 0; given && i < SIM_NAMED; i++) {
             const struct sim_symbol *y = sim_symbol_at(i);
             struct str rest = buf_str(&list), one;
             while (str_next(&rest, ',', &one)) {
@@ -136,7 +136,7 @@ bool coingecko_choose(const struct answer_call *c, bool chosen[SIM_SYMBOLS], boo
             }
         }
     }
-    for (size_t i = 0; !given && all_without && i < sim_symbol_count(); i++) {
+    for (size_t i = 0; !given && all_without && i < SIM_NAMED; i++) {
         chosen[i] = true;
     }
     buf_fini(&list);
@@ -196,7 +196,7 @@ static void price_entry(const struct answer_call *c, struct json_writer *w, size
 void answer_coingecko_simple_price(const struct answer_call *c)
 {
     struct buf in = {0}, precision = {0};
-    bool chosen[SIM_SYMBOLS];
+    bool chosen[SIM_NAMED];
     int64_t at = c->now_ms / COINGECKO_CACHE_MS * COINGECKO_CACHE_MS;
     struct price_flags want = {answer_param_is_true(c, "include_market_cap"),
                                answer_param_is_true(c, "include_24hr_vol"),
@@ -211,7 +211,7 @@ void answer_coingecko_simple_price(const struct answer_call *c)
         struct json_writer w;
         json_begin(&w, &c->out->body);
         json_object(&w);
-        for (size_t i = 0; i < sim_symbol_count(); i++) {
+        for (size_t i = 0; i < SIM_NAMED; i++) {
             if (chosen[i]) {
                 price_entry(c, &w, i, buf_str(&in), at, &want);
             }

@@ -21,7 +21,7 @@ double coingecko_shown(double price);
 void coingecko_number(struct json_writer *w, const char *key, double value);
 /* Which symbols the lists ids, symbols and names ask for; all, when no list is given and
  * `all_without`. False: no list was given. */
-bool coingecko_choose(const struct answer_call *c, bool chosen[SIM_SYMBOLS], bool all_without);
+bool coingecko_choose(const struct answer_call *c, bool chosen[SIM_NAMED], bool all_without);
 /* Adds the cache's header lines, and turns the answer into 304 when the asker has it already. */
 void coingecko_finish(const struct answer_call *c, int64_t as_of_ms);
 

@@ -170,18 +170,18 @@ static void market_entry(const struct answer_call *c, struct json_writer *w, con
 
 static size_t load_coins(const struct answer_call *c, int64_t at, struct coin *coins)
 {
-    for (size_t i = 0; i < sim_symbol_count(); i++) {
+    for (size_t i = 0; i < SIM_NAMED; i++) {
         struct coin *k = &coins[i];
         *k = (struct coin){.index = i, .usd = simulator_price(c->simulator, i, at)};
         (void)simulator_last_day(c->simulator, i, at, &k->day);
         k->cap = k->usd * sim_symbol_at(i)->supply;
         k->volume = k->day.volume_usd / SIM_VENUE_SHARE;
     }
-    sort_coins(coins, sim_symbol_count(), BY_CAP_DOWN);
-    for (size_t i = 0; i < sim_symbol_count(); i++) {
+    sort_coins(coins, SIM_NAMED, BY_CAP_DOWN);
+    for (size_t i = 0; i < SIM_NAMED; i++) {
         coins[i].rank = i + 1;
     }
-    return sim_symbol_count();
+    return SIM_NAMED;
 }
 
 static enum order order_of(const struct answer_call *c)
@@ -200,8 +200,8 @@ static enum order order_of(const struct answer_call *c)
 static void write_markets(const struct answer_call *c, const struct market_query *q,
                           int64_t per_page, int64_t page)
 {
-    struct coin coins[SIM_SYMBOLS];
-    bool chosen[SIM_SYMBOLS];
+    struct coin coins[SIM_NAMED];
+    bool chosen[SIM_NAMED];
     size_t count = load_coins(c, q->at, coins), seen = 0;
     (void)coingecko_choose(c, chosen, true);
     sort_coins(coins, count, order_of(c));
@@ -284,9 +284,9 @@ static void trending_entry(struct json_writer *w, const struct coin *k, double c
 
 void answer_coingecko_trending(const struct answer_call *c)
 {
-    struct coin coins[SIM_SYMBOLS];
-    double change[SIM_SYMBOLS], btc_usd = 1;
-    bool taken[SIM_SYMBOLS] = {false};
+    struct coin coins[SIM_NAMED];
+    double change[SIM_NAMED], btc_usd = 1;
+    bool taken[SIM_NAMED] = {false};
     int64_t at = c->now_ms / COINGECKO_SLOW_CACHE_MS * COINGECKO_SLOW_CACHE_MS;
     size_t count = load_coins(c, at, coins);
     for (size_t i = 0; i < count; i++) {

@@ -2,7 +2,10 @@
 #include "tools/conformance.h"
 
 #include "base/alloc.h"
+#include "net/engine.h"
 #include "net/net.h"
+#include "net/socketio.h"
+#include "wire/scan.h"
 
 #define EVENT_MS 1000
 #define CORS                                               \
@@ -15,10 +18,13 @@ struct conformance {
     struct conformance_opts opts;
     struct net_server *server;
     struct tls_context *tls;
+    struct engine *echo;    /* /engine.io/ */
+    struct sio_server *sio; /* /socket.io/ */
 };
 
 /* Behind every conn. */
 struct client {
+    struct engine_link link;
     struct conformance *server; /* set while it listens to /events */
     struct timer timer;
     uint64_t id;
@@ -95,12 +101,104 @@ static void start_events(struct conformance *s, struct conn *c, const struct htt
     }
 }
 
+/* ---- /engine.io/ ---- */
+
+static void allow_any_origin(void *self, struct conn *c, const struct http_request *r,
+                             struct buf *lines)
+{
+    (void)self, (void)c, (void)r;
+    (void)buf_add_lit(lines, CORS);
+}
+
+static void echo_opened(void *self, struct engine_session *s, struct conn *c,
+                        const struct http_request *r)
+{
+    (void)self, (void)s, (void)c, (void)r;
+}
+
+static void echo_message(void *self, struct engine_session *s, bool binary, struct str data)
+{
+    (void)self;
+    engine_send(s, binary, data);
+}
+
+static void echo_closed(void *self, struct engine_session *s, const char *why)
+{
+    (void)self, (void)s, (void)why;
+}
+
+static const struct engine_handler echo_handler = {
+    .cors = allow_any_origin,
+    .opened = echo_opened,
+    .message = echo_message,
+    .closed = echo_closed,
+};
+
+/* ---- /socket.io/: what the public suite of Socket.IO talks to ---- */
+
+/* An array of the event's arguments, behind `name` when there is one. */
+static void add_array(struct buf *out, const char *name, struct str args)
+{
+    (void)buf_add_char(out, '[');
+    if (name) {
+        (void)buf_printf(out, args.len ? "\"%s\"," : "\"%s\"", name);
+    }
+    (void)buf_add_str(out, args);
+    (void)buf_add_char(out, ']');
+}
+
+static void sio_on_connect(void *self, struct sio_socket *so, const struct sio_connect *info)
+{
+    (void)self;
+    if (!str_eq(info->nsp, STR("/")) && !str_eq(info->nsp, STR("/custom"))) {
+        sio_refuse(so, STR("Invalid namespace"), (struct str){0});
+        return;
+    }
+    struct buf json = {0};
+    add_array(&json, "auth", info->auth);
+    sio_accept(so, (struct str){0}, (struct str){0});
+    sio_emit(so, buf_str(&json), NULL, 0);
+    buf_fini(&json);
+}
+
+static void sio_on_event(void *self, struct sio_socket *so, const struct sio_event *event)
+{
+    struct buf json = {0};
+    (void)self;
+    if (scan_string_is(event->name, STR("message"))) {
+        add_array(&json, "message-back", event->args);
+        sio_emit(so, buf_str(&json), event->attachments, event->attachment_count);
+    } else if (scan_string_is(event->name, STR("message-with-ack")) && event->ack.len) {
+        add_array(&json, NULL, event->args);
+        sio_ack(so, event->ack, buf_str(&json), event->attachments, event->attachment_count);
+    }
+    buf_fini(&json);
+}
+
+static void sio_on_closed(void *self, struct sio_socket *so, const char *why)
+{
+    (void)self, (void)so, (void)why;
+}
+
+static const struct sio_handler sio_events = {
+    .cors = allow_any_origin,
+    .connect = sio_on_connect,
+    .event = sio_on_event,
+    .closed = sio_on_closed,
+};
+
 /* ---- the handler ---- */
 
 static void on_request(void *self, struct conn *c, const struct http_request *r, struct str body)
 {
+    struct conformance *s = self;
+    struct client *client = conn_user(c);
     bool get = r->method == HTTP_GET || r->method == HTTP_HEAD;
-    if (r->method == HTTP_OPTIONS) {
+    if (str_starts(r->path, STR("/engine.io/"))) {
+        engine_request(s->echo, c, &client->link, r, body);
+    } else if (str_starts(r->path, STR("/socket.io/"))) {
+        engine_request(sio_engine(s->sio), c, &client->link, r, body);
+    } else if (r->method == HTTP_OPTIONS) {
         conn_reply(c, &(struct http_reply){.status = 204, .headers = STR(CORS)});
     } else if (str_eq(r->path, STR("/")) && get) {
         answer(c, 200, STR("coincast conformance\n"));
@@ -109,16 +207,33 @@ static void on_request(void *self, struct conn *c, const struct http_request *r,
     } else if (str_eq(r->path, STR("/post")) && r->method == HTTP_POST) {
         answer_length(c, body.len);
     } else if (str_eq(r->path, STR("/events")) && get) {
-        start_events(self, c, r);
+        start_events(s, c, r);
     } else {
-        answer(c, 404, STR("try /, /echo, /post or /events\n"));
+        answer(c, 404, STR("try /, /echo, /post, /events, /engine.io/ or /socket.io/\n"));
     }
 }
 
 static void on_message(void *self, struct conn *c, bool binary, struct str text)
 {
+    struct client *client = conn_user(c);
     (void)self;
-    conn_send_ws(c, binary ? WS_BINARY : WS_TEXT, text, true);
+    if (!engine_on_message(&client->link, c, binary, text)) {
+        conn_send_ws(c, binary ? WS_BINARY : WS_TEXT, text, true);
+    }
+}
+
+static void on_drained(void *self, struct conn *c)
+{
+    struct client *client = conn_user(c);
+    (void)self;
+    (void)engine_on_drained(&client->link, c);
+}
+
+static void on_closing(void *self, struct conn *c)
+{
+    struct client *client = conn_user(c);
+    (void)self;
+    (void)engine_on_closing(&client->link, c);
 }
 
 static void on_closed(void *self, struct conn *c, uint16_t code, const char *why)
@@ -135,10 +250,26 @@ static void on_closed(void *self, struct conn *c, uint16_t code, const char *why
 static const struct net_handler handler = {
     .request = on_request,
     .message = on_message,
+    .drained = on_drained,
+    .closing = on_closing,
     .closed = on_closed,
 };
 
 /* ---- life ---- */
+
+static struct engine_opts engine_options(struct conformance *s)
+{
+    const struct conformance_opts *o = &s->opts;
+    return (struct engine_opts){
+        .loop = o->loop,
+        .self = s,
+        .ping_interval_ms = (uint32_t)o->ping_interval_ms,
+        .ping_timeout_ms = (uint32_t)o->ping_timeout_ms,
+        .max_payload = (size_t)o->max_payload,
+        .max_pending = (size_t)o->max_payload * 4 + ((size_t)1 << 20),
+        .allow_v3 = true,
+    };
+}
 
 static enum err open_server(struct conformance *s, uint16_t *port, struct buf *error)
 {
@@ -162,6 +293,13 @@ static enum err open_server(struct conformance *s, uint16_t *port, struct buf *e
         .deflate = true,
         .deflate_policy = {.shared = false, .server_window_bits = 15},
     });
+    struct engine_opts eo = engine_options(s);
+    eo.handler = &echo_handler;
+    s->echo = engine_new(&eo);
+    s->sio = sio_new(&(struct sio_opts){.engine = eo,
+                                        .handler = &sio_events,
+                                        .self = s,
+                                        .connect_timeout_ms = (uint32_t)o->connect_timeout_ms});
     enum err e = net_listen(s->server, o->listen, port);
     if (e != OK) {
         (void)buf_printf(error, "cannot listen on %s: %s", o->listen, err_text(e));
@@ -186,11 +324,15 @@ enum err conformance_start(const struct conformance_opts *opts, struct conforman
 void conformance_stop(struct conformance *s)
 {
     net_stop_listening(s->server);
+    engine_close_all(s->echo);
+    engine_close_all(sio_engine(s->sio));
     net_drain(s->server);
 }
 
 void conformance_cut(struct conformance *s)
 {
+    engine_close_all(s->echo);
+    engine_close_all(sio_engine(s->sio));
     net_close_all(s->server);
 }
 
@@ -202,6 +344,8 @@ bool conformance_is_idle(const struct conformance *s)
 void conformance_free(struct conformance *s)
 {
     if (s) {
+        engine_free(s->echo);
+        sio_free(s->sio);
         net_server_free(s->server);
         tls_context_free(s->tls);
         mem_free(s);

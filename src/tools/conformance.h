@@ -1,6 +1,7 @@
 /* conformance: a server for public protocol test suites: a page, a WebSocket echo with every
- * negotiable deflate parameter, a body counter and an event stream. It trusts everybody and limits
- * nobody; it is no part of the product's server. SPDX-License-Identifier: MIT */
+ * negotiable deflate parameter, a body counter, an event stream, Engine.IO and Socket.IO. It trusts
+ * everybody and limits nobody; it is no part of the product's server. SPDX-License-Identifier: MIT
+ */
 #ifndef TOOLS_CONFORMANCE_H
 #define TOOLS_CONFORMANCE_H
 #include "base/buf.h"

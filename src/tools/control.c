@@ -20,10 +20,13 @@ static const struct fault_name {
     const char *name;
     enum fault fault;
 } faults[] = {
-    {"none", FAULT_NONE}, {"latency", FAULT_LATENCY}, {"429", FAULT_429},
-    {"5xx", FAULT_5XX},   {"garbage", FAULT_GARBAGE}, {"half", FAULT_HALF},
-    {"cut", FAULT_CUT},   {"silence", FAULT_SILENCE},
+    {"none", FAULT_NONE},     {"latency", FAULT_LATENCY},   {"429", FAULT_429},
+    {"5xx", FAULT_5XX},       {"garbage", FAULT_GARBAGE},   {"half", FAULT_HALF},
+    {"cut", FAULT_CUT},       {"silence", FAULT_SILENCE},   {"drop", FAULT_CUT},
+    {"stall", FAULT_SILENCE}, {"skip", FAULT_SKIP},         {"double", FAULT_DOUBLE},
+    {"skew", FAULT_SKEW},     {"shutdown", FAULT_SHUTDOWN}, {"refuse", FAULT_REFUSE},
 };
+#define MAX_SKEW_MS 86400000
 
 struct control {
     struct fault_setting points[MAX_TARGETS];
@@ -85,6 +88,16 @@ static struct fault_setting *find(struct control *c, struct str target)
     return NULL;
 }
 
+static bool is_ws(const struct control *c, const struct fault_setting *place)
+{
+    for (size_t i = 0; i < answer_target_count() && i < MAX_TARGETS; i++) {
+        if (place == &c->points[i]) {
+            return answer_target_is_ws(i);
+        }
+    }
+    return false;
+}
+
 static void list_targets(struct buf *error)
 {
     buf_add_lit(error, "target must be *, a provider (");
@@ -111,7 +124,20 @@ static bool read_number(const struct json *v, int64_t min, int64_t max, int64_t 
     return true;
 }
 
-static enum err read_setting(const struct json *root, struct fault_setting *s, struct buf *error)
+static bool is_of_ws(const char *name)
+{
+    static const char *const of_ws[] = {"drop", "stall",    "skip",  "double",
+                                        "skew", "shutdown", "refuse"};
+    for (size_t i = 0; i < ARRAY_LEN(of_ws); i++) {
+        if (strcmp(name, of_ws[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum err read_setting(const struct json *root, bool is_ws, struct fault_setting *s,
+                             struct buf *error)
 {
     struct str name;
     size_t i = 0;
@@ -121,14 +147,22 @@ static enum err read_setting(const struct json *root, struct fault_setting *s, s
     while (i < ARRAY_LEN(faults) && !str_eq(name, str_of(faults[i].name))) {
         i++;
     }
-    if (i == ARRAY_LEN(faults)) {
-        buf_add_lit(error, "fault must be latency, 429, 5xx, garbage, half, cut, silence or none");
+    if (i == ARRAY_LEN(faults) || (is_of_ws(faults[i].name) && !is_ws)) {
+        buf_add_lit(error, "fault must be latency, 429, 5xx, garbage, half, cut, silence or none, "
+                           "and of a WebSocket (binance/ws) also drop, stall, skip, double, skew, "
+                           "shutdown or refuse");
         return ERR_RANGE;
     }
     *s = (struct fault_setting){.fault = faults[i].fault, .value = -1, .times = -1};
     bool is_status = s->fault == FAULT_5XX;
-    if (!read_number(json_get(root, "value"), is_status ? 500 : 0, is_status ? 599 : MAX_LATENCY_MS,
-                     &s->value)) {
+    if (s->fault == FAULT_SKEW) {
+        if (!json_get_i64(json_get(root, "value"), &s->value) || s->value < -MAX_SKEW_MS ||
+            s->value > MAX_SKEW_MS) {
+            buf_add_lit(error, "skew needs value, in milliseconds, a day at most");
+            return ERR_RANGE;
+        }
+    } else if (!read_number(json_get(root, "value"), is_status ? 500 : 0,
+                            is_status ? 599 : MAX_LATENCY_MS, &s->value)) {
         buf_add_str(error, is_status ? STR("value must be a status from 500 to 599")
                                      : STR("value must be a whole number from 0 to 600000"));
         return ERR_RANGE;
@@ -166,7 +200,7 @@ enum err control_set(struct control *c, struct str json, struct buf *error)
         list_targets(error);
         e = ERR_RANGE;
     } else {
-        e = read_setting(root, &setting, error);
+        e = read_setting(root, is_ws(c, place), &setting, error);
     }
     if (e == OK) {
         *place = setting;
@@ -209,6 +243,41 @@ struct fault_setting control_take(struct control *c, size_t target)
     return out;
 }
 
+/* Where the setting stands that counts for an end point; NULL: nothing is set. */
+static const struct fault_setting *standing(const struct control *c, size_t target)
+{
+    if (c->points[target].fault != FAULT_NONE) {
+        return &c->points[target];
+    }
+    for (size_t i = 0; i < ARRAY_LEN(providers); i++) {
+        if (providers[i].provider == answer_target_provider(target) &&
+            c->of_provider[i].fault != FAULT_NONE) {
+            return &c->of_provider[i];
+        }
+    }
+    return c->of_all.fault != FAULT_NONE ? &c->of_all : NULL;
+}
+
+struct fault_setting control_peek(const struct control *c, size_t target)
+{
+    const struct fault_setting *s = standing(c, target);
+    return s ? *s : (struct fault_setting){.fault = FAULT_NONE, .value = -1, .times = -1};
+}
+
+void control_use(struct control *c, size_t target)
+{
+    const struct fault_setting *s = standing(c, target);
+    struct fault_setting taken;
+    if (s && take((struct fault_setting *)s, &taken)) {
+        c->hurt[target]++;
+    }
+}
+
+void control_count(struct control *c, size_t target)
+{
+    c->asked[target]++;
+}
+
 /* ---- showing ---- */
 
 static void write_setting(struct json_writer *w, const char *target, const struct fault_setting *s)
@@ -222,7 +291,7 @@ static void write_setting(struct json_writer *w, const char *target, const struc
     json_key(w, "fault");
     json_text(w, fault_text(s->fault));
     json_key(w, "value");
-    if (s->value < 0) {
+    if (s->value < 0 && s->fault != FAULT_SKEW) {
         json_null(w);
     } else {
         json_i64(w, s->value);

@@ -23,40 +23,12 @@
 #define MARKET_DAILY 0.0236
 #define ANCHOR_SPREAD 12.0 /* deviation of anchors in daily deviations */
 
-/* Rounded market facts of 2026; only their order of magnitude matters. */
-static const struct sim_symbol symbols[SIM_SYMBOLS] = {
-    {"BTC", "bitcoin", "Bitcoin", "XXBTZUSD", 2, 68000, 19.98e6, 21e6, 1.00, 0.004, 0.024},
-    {"ETH", "ethereum", "Ethereum", "XETHZUSD", 2, 2300, 120.7e6, 0, 1.20, 0.012, 0.055},
-    {"USDT", "tether", "Tether", "USDTZUSD", 4, 1, 185e9, 0, 0, 0.00012, 0.40},
-    {"BNB", "binancecoin", "BNB", "BNBUSD", 2, 640, 139e6, 200e6, 0.85, 0.011, 0.016},
-    {"XRP", "ripple", "XRP", "XXRPZUSD", 4, 1.45, 59.8e9, 100e9, 1.15, 0.018, 0.030},
-    {"USDC", "usd-coin", "USDC", "USDCUSD", 4, 1, 75e9, 0, 0, 0.00008, 0.15},
-    {"SOL", "solana", "Solana", "SOLUSD", 2, 92, 560e6, 0, 1.45, 0.019, 0.050},
-    {"TRX", "tron", "TRON", "TRXUSD", 4, 0.29, 94.7e9, 0, 0.45, 0.013, 0.022},
-    {"DOGE", "dogecoin", "Dogecoin", "XDGUSD", 5, 0.105, 151e9, 0, 1.40, 0.024, 0.065},
-    {"ADA", "cardano", "Cardano", "ADAUSD", 4, 0.29, 36.6e9, 45e9, 1.30, 0.020, 0.040},
-    {"BCH", "bitcoin-cash", "Bitcoin Cash", "BCHUSD", 1, 470, 19.96e6, 21e6, 0.95, 0.021, 0.040},
-    {"LINK", "chainlink", "Chainlink", "LINKUSD", 3, 9.5, 708e6, 1e9, 1.35, 0.021, 0.055},
-    {"XLM", "stellar", "Stellar", "XXLMZUSD", 4, 0.168, 32.4e9, 50e9, 1.15, 0.021, 0.030},
-    {"LTC", "litecoin", "Litecoin", "XLTCZUSD", 2, 57, 76.7e6, 84e6, 1.00, 0.019, 0.070},
-    {"AVAX", "avalanche-2", "Avalanche", "AVAXUSD", 2, 9.6, 432e6, 720e6, 1.45, 0.022, 0.060},
-    {"SUI", "sui", "Sui", "SUIUSD", 4, 1.02, 3.9e9, 10e9, 1.55, 0.027, 0.110},
-    {"HBAR", "hedera-hashgraph", "Hedera", "HBARUSD", 5, 0.092, 42.9e9, 50e9, 1.30, 0.025, 0.050},
-    {"TON", "the-open-network", "Toncoin", "TONUSD", 3, 1.31, 2.45e9, 0, 0.95, 0.021, 0.030},
-    {"SHIB", "shiba-inu", "Shiba Inu", "SHIBUSD", 8, 0.0000061, 589e12, 0, 1.35, 0.024, 0.040},
-    {"DOT", "polkadot", "Polkadot", "DOTUSD", 3, 1.52, 1.66e9, 2.1e9, 1.35, 0.022, 0.070},
-    {"UNI", "uniswap", "Uniswap", "UNIUSD", 3, 3.7, 634e6, 1e9, 1.40, 0.026, 0.080},
-    {"NEAR", "near", "NEAR Protocol", "NEARUSD", 3, 1.35, 1.28e9, 0, 1.45, 0.026, 0.100},
-    {"AAVE", "aave", "Aave", "AAVEUSD", 2, 112, 15.2e6, 16e6, 1.40, 0.025, 0.120},
-    {"POL", "polygon-ecosystem-token", "POL (ex-MATIC)", "POLUSD", 4, 0.098, 10.6e9, 0, 1.35, 0.026,
-     0.080},
-    {"ATOM", "cosmos", "Cosmos Hub", "ATOMUSD", 3, 1.85, 490e6, 0, 1.25, 0.023, 0.060},
-};
-
 /* The share of all coins' value that stands in the table. */
 #define TABLE_SHARE 0.91
 
-enum { PATH_MARKET = SIM_SYMBOLS, PATHS };
+/* Of the paths of chance that have names: the named symbols by their index, the market, and the
+ * generated symbols from GENERATED on; a path's second stream of chance lies PATHS higher. */
+enum { PATH_MARKET = SIM_NAMED, PATHS, GENERATED = 1024 };
 enum draw {
     DRAW_ANCHOR = 1,
     DRAW_WEEK,
@@ -66,7 +38,8 @@ enum draw {
     DRAW_MINUTE,
     DRAW_DETAIL,
     DRAW_SLOT,
-    DRAW_MOOD
+    DRAW_MOOD,
+    DRAW_TRADES
 };
 
 struct day_block {
@@ -77,7 +50,7 @@ struct day_block {
 
 struct simulator {
     uint64_t seed;
-    struct day_block blocks[PATHS][2];
+    struct day_block *blocks[SIM_SYMBOLS + 1][2]; /* the market's at the end; NULL: not asked yet */
     struct sim_candle *days[SIM_SYMBOLS]; /* DAY_CACHE each, by day; open_ms says which, -1: none */
 };
 
@@ -88,44 +61,10 @@ struct hour {
     struct rng detail;
 };
 
-size_t sim_symbol_count(void)
-{
-    return SIM_SYMBOLS;
-}
-
-const struct sim_symbol *sim_symbol_at(size_t index)
-{
-    assert(index < SIM_SYMBOLS);
-    return &symbols[index];
-}
-
-size_t sim_find_symbol(struct str symbol)
-{
-    for (size_t i = 0; i < SIM_SYMBOLS; i++) {
-        if (str_eq_nocase(symbol, str_of(symbols[i].symbol))) {
-            return i;
-        }
-    }
-    return SIZE_MAX;
-}
-
-size_t sim_find_id(struct str id)
-{
-    for (size_t i = 0; i < SIM_SYMBOLS; i++) {
-        if (str_eq_nocase(id, str_of(symbols[i].id))) {
-            return i;
-        }
-    }
-    return SIZE_MAX;
-}
-
 struct simulator *simulator_new(uint64_t seed)
 {
     struct simulator *s = mem_zero(sizeof(*s));
     s->seed = seed;
-    for (size_t i = 0; i < PATHS; i++) {
-        s->blocks[i][0].index = s->blocks[i][1].index = -1;
-    }
     return s;
 }
 
@@ -134,7 +73,16 @@ void simulator_free(struct simulator *s)
     for (size_t i = 0; s && i < SIM_SYMBOLS; i++) {
         mem_free(s->days[i]);
     }
+    for (size_t i = 0; s && i < ARRAY_LEN(s->blocks); i++) {
+        mem_free(s->blocks[i][0]);
+        mem_free(s->blocks[i][1]);
+    }
     mem_free(s);
+}
+
+static size_t path_of(size_t symbol)
+{
+    return symbol < SIM_NAMED ? symbol : GENERATED + (symbol - SIM_NAMED);
 }
 
 /* The generator for one piece of one path. */
@@ -173,7 +121,15 @@ static double anchor(const struct simulator *s, size_t path, int64_t block)
 static const struct day_block *days_of(struct simulator *s, size_t path, int64_t day)
 {
     int64_t index = day / BLOCK_DAYS;
-    struct day_block *b = &s->blocks[path][index & 1];
+    size_t place = path >= GENERATED     ? path - GENERATED + SIM_NAMED
+                   : path == PATH_MARKET ? SIM_SYMBOLS
+                                         : path;
+    struct day_block **kept = &s->blocks[place][index & 1];
+    if (!*kept) {
+        *kept = mem_zero(sizeof(**kept));
+        (*kept)->index = -1;
+    }
+    struct day_block *b = *kept;
     if (b->index == index) {
         return b;
     }
@@ -252,14 +208,14 @@ static double round_price(const struct sim_symbol *y, double price)
 
 static void load_hour(struct simulator *s, size_t symbol, int64_t hour, struct hour *out)
 {
-    const struct sim_symbol *y = &symbols[symbol];
+    const struct sim_symbol *y = sim_symbol_at(symbol);
     double market[61], own[61], variance = 0;
     if (y->beta > 0) {
         variance = minutes_of(s, PATH_MARKET, hour, market);
     } else {
         memset(market, 0, sizeof(market));
     }
-    double own_variance = minutes_of(s, symbol, hour, own);
+    double own_variance = minutes_of(s, path_of(symbol), hour, own);
     double base = log(y->base_usd);
     /* A coin tied to the dollar does not drift away with its anchors. */
     double keep = y->beta > 0 ? 1 : 0.4;
@@ -268,7 +224,7 @@ static void load_hour(struct simulator *s, size_t symbol, int64_t hour, struct h
             y, exp(base + y->beta * MARKET_DAILY * market[i] + keep * y->own_daily * own[i]));
     }
     out->busy = sqrt((y->beta > 0 ? variance : own_variance) * 24);
-    out->detail = draw(s, DRAW_DETAIL, symbol, hour);
+    out->detail = draw(s, DRAW_DETAIL, path_of(symbol), hour);
 }
 
 /* The minute as a candle; `r` walks along the hour's minutes. */
@@ -301,9 +257,9 @@ static void minute_candle(const struct sim_symbol *y, struct hour *h, size_t i, 
 static double slot_price(const struct simulator *s, size_t symbol, const struct sim_candle *m,
                          unsigned slot)
 {
-    const struct sim_symbol *y = &symbols[symbol];
+    const struct sim_symbol *y = sim_symbol_at(symbol);
     int64_t minute = m->open_ms / SIM_MINUTE_MS;
-    struct rng r = draw(s, DRAW_SLOT, symbol, minute);
+    struct rng r = draw(s, DRAW_SLOT, path_of(symbol), minute);
     unsigned first = 16 + (unsigned)(rng_next(&r) % 104);
     unsigned second = 136 + (unsigned)(rng_next(&r) % 104);
     bool high_first = m->close < m->open || (m->close == m->open && rng_next(&r) & 1);
@@ -323,7 +279,7 @@ static double slot_price(const struct simulator *s, size_t symbol, const struct 
         to = m->close;
         part = (double)(slot - second) / (SLOTS - second);
     }
-    struct rng noise = draw(s, DRAW_SLOT, symbol + PATHS, minute * SLOTS + slot);
+    struct rng noise = draw(s, DRAW_SLOT, path_of(symbol) + PATHS, minute * SLOTS + slot);
     double price = from + (to - from) * part;
     if (slot > 0) {
         price += 0.1 * (m->high - m->low) * rng_normal(&noise);
@@ -376,7 +332,7 @@ static void join_hour(struct simulator *s, size_t symbol, int64_t from, int64_t 
     for (int64_t minute = begin; minute < to; minute++) {
         struct sim_candle m;
         int64_t open_ms = minute * SIM_MINUTE_MS;
-        minute_candle(&symbols[symbol], &h, (size_t)(minute - begin), &h.detail, open_ms, &m);
+        minute_candle(sim_symbol_at(symbol), &h, (size_t)(minute - begin), &h.detail, open_ms, &m);
         if (minute < from) {
             continue; /* drawn only to get to the next one's numbers */
         }
@@ -385,6 +341,29 @@ static void join_hour(struct simulator *s, size_t symbol, int64_t from, int64_t 
         }
         join(sum, &m);
     }
+}
+
+void simulator_hour(struct simulator *s, size_t symbol, int64_t hour, struct sim_candle out[60])
+{
+    struct hour h;
+    load_hour(s, symbol, hour, &h);
+    for (size_t i = 0; i < 60; i++) {
+        minute_candle(sim_symbol_at(symbol), &h, i, &h.detail,
+                      (hour * 60 + (int64_t)i) * SIM_MINUTE_MS, &out[i]);
+    }
+}
+
+void simulator_activity(struct simulator *s, size_t symbol, int64_t day, double hours[24])
+{
+    for (int64_t i = 0; i < 24; i++) {
+        bool jumps;
+        hours[i] = sqrt(hour_weight(s, path_of(symbol), day * 24 + i, &jumps));
+    }
+}
+
+uint64_t simulator_chance(const struct simulator *s, uint64_t what, int64_t index)
+{
+    return rng_mix(rng_mix(s->seed, what << 32 | DRAW_TRADES), (uint64_t)index);
 }
 
 static void join_minutes(struct simulator *s, size_t symbol, int64_t from_ms, int64_t to_ms,
@@ -456,8 +435,8 @@ double simulator_price(struct simulator *s, size_t symbol, int64_t unix_ms)
     load_hour(s, symbol, hour, &h);
     size_t last = (size_t)(minute / SIM_MINUTE_MS % 60);
     for (size_t i = 0; i <= last; i++) {
-        minute_candle(&symbols[symbol], &h, i, &h.detail, (hour * 60 + (int64_t)i) * SIM_MINUTE_MS,
-                      &m);
+        minute_candle(sim_symbol_at(symbol), &h, i, &h.detail,
+                      (hour * 60 + (int64_t)i) * SIM_MINUTE_MS, &m);
     }
     return slot_price(s, symbol, &m, (unsigned)((unix_ms - minute) * SLOTS / SIM_MINUTE_MS));
 }
@@ -465,8 +444,8 @@ double simulator_price(struct simulator *s, size_t symbol, int64_t unix_ms)
 static double table_value(struct simulator *s, int64_t at_ms, double *btc, double *eth)
 {
     double sum = 0;
-    for (size_t i = 0; i < SIM_SYMBOLS; i++) {
-        double value = simulator_price(s, i, at_ms) * symbols[i].supply;
+    for (size_t i = 0; i < SIM_NAMED; i++) {
+        double value = simulator_price(s, i, at_ms) * sim_symbol_at(i)->supply;
         sum += value;
         if (i == 0) {
             *btc = value;
@@ -480,7 +459,7 @@ static double table_value(struct simulator *s, int64_t at_ms, double *btc, doubl
 static double table_volume(struct simulator *s, int64_t at_ms)
 {
     double sum = 0;
-    for (size_t i = 0; i < SIM_SYMBOLS; i++) {
+    for (size_t i = 0; i < SIM_NAMED; i++) {
         struct sim_candle c;
         sum += simulator_last_day(s, i, at_ms, &c) ? c.volume_usd : 0;
     }

@@ -23,7 +23,10 @@
 /* The part of all trading that the venue of a sim_candle has. */
 #define SIM_VENUE_SHARE 0.09
 
-#define SIM_SYMBOLS 25
+/* The coins with real names, which come first, and all: behind them generated ones, S000 to S499.
+ */
+#define SIM_NAMED 25
+#define SIM_SYMBOLS 525
 
 struct sim_symbol {
     const char *symbol; /* "BTC" */
@@ -38,7 +41,7 @@ struct sim_symbol {
     double turnover;           /* volume a day over market value, all venues */
 };
 
-/* The symbols by market value of their base, largest first. */
+/* The symbols; those with names by market value of their base, largest first. */
 size_t sim_symbol_count(void);
 const struct sim_symbol *sim_symbol_at(size_t index);
 /* Index by symbol or by CoinGecko id, any case; SIZE_MAX: unknown. */
@@ -68,6 +71,13 @@ bool simulator_candle(struct simulator *s, size_t symbol, int64_t from_ms, int64
                       int64_t now_ms, struct sim_candle *out);
 /* The last 24 hours, in whole minutes and the one under way. */
 bool simulator_last_day(struct simulator *s, size_t symbol, int64_t now_ms, struct sim_candle *out);
+
+/* The 60 whole minutes of an hour (Unix hours). */
+void simulator_hour(struct simulator *s, size_t symbol, int64_t hour, struct sim_candle out[60]);
+/* How lively each hour of a Unix day is, beside the others of that day. */
+void simulator_activity(struct simulator *s, size_t symbol, int64_t day, double hours[24]);
+/* The seed for the piece `index` of a thing `what` (below 2^32) of this market. */
+uint64_t simulator_chance(const struct simulator *s, uint64_t what, int64_t index);
 
 struct sim_global {
     double market_cap_usd, volume_usd;

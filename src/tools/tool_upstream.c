@@ -7,25 +7,33 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#define MAX_RATE 10000
+
 struct settings {
-    const char *listen, *fixtures;
-    uint64_t seed;
+    const char *listen, *fixtures, *tape;
+    double speed; /* of the tape; 0: as fast as it goes */
+    uint64_t seed, rate;
 };
 
 static const char help[] =
-    "usage: coincast upstream [--listen HOST:PORT] [--seed N] [--fixtures DIR]\n"
+    "usage: coincast upstream [--listen HOST:PORT] [--seed N] [--rate N] [--fixtures DIR]\n"
+    "                         [--tape FILE [--speed N|max]]\n"
     "\n"
     "A stand-in for CoinGecko, Alternative.me, TAAPI, Binance, Coinbase and Kraken on one "
     "address,\n"
     "from a simulated market or from recorded answers. Every answer says which in the header\n"
     "X-Coincast-Upstream. Use http://HOST:PORT/api/v3 as CoinGecko's base URL and "
     "http://HOST:PORT\n"
-    "as that of the others.\n"
+    "as that of the others, ws://HOST:PORT as that of the WebSockets of Binance and Coinbase and\n"
+    "ws://HOST:PORT/v2 as that of Kraken.\n"
     "\n"
     "  --listen HOST:PORT  where to listen (127.0.0.1:8900); port 0 takes a free one and prints "
     "it\n"
     "  --seed N            which market to simulate, a whole number (1)\n"
+    "  --rate N            N times as many trades on the WebSockets, 1 to 10000 (1)\n"
     "  --fixtures DIR      serve the recorded answers (NAME.json, NAME.meta.json) of that folder\n"
+    "  --tape FILE         the WebSockets play that capture: what was subscribed, as it came\n"
+    "  --speed N|max       N times as fast as it came, or as fast as it goes (1)\n"
     "  --help              this text\n"
     "\n"
     "It misbehaves on command: POST /_control "
@@ -33,7 +41,12 @@ static const char help[] =
     "\"times\":N}; target may be a provider or *, without times the fault stays. GET /_control "
     "says\n"
     "what is set and counts requests. Faults: latency (V ms), 429 (Retry-After V), 5xx (status V,\n"
-    "503), garbage (no JSON), half (half a body), cut (closes within the body), silence, none.\n";
+    "503), garbage (no JSON), half (half a body), cut (closes within the body), silence, none.\n"
+    "The targets binance/ws, coinbase/ws and kraken/ws also take drop (cut at the next frame), "
+    "stall\n"
+    "(silence), skip (V trades), double (a frame twice), skew (clock V ms ahead), shutdown "
+    "(goodbye,\n"
+    "then closed after V ms) and refuse (a symbol); there garbage and half befall frames.\n";
 
 static int wrong(const char *name, const char *value, const char *right)
 {
@@ -42,36 +55,81 @@ static int wrong(const char *name, const char *value, const char *right)
     return 2;
 }
 
+static bool read_listen(struct settings *s, const char *value)
+{
+    s->listen = value;
+    return true;
+}
+
+static bool read_seed(struct settings *s, const char *value)
+{
+    return str_to_u64(str_of(value), &s->seed) == OK;
+}
+
+static bool read_rate(struct settings *s, const char *value)
+{
+    return str_to_u64(str_of(value), &s->rate) == OK && s->rate >= 1 && s->rate <= MAX_RATE;
+}
+
+static bool read_fixtures(struct settings *s, const char *value)
+{
+    s->fixtures = value;
+    return true;
+}
+
+static bool read_tape(struct settings *s, const char *value)
+{
+    s->tape = value;
+    return true;
+}
+
+static bool read_speed(struct settings *s, const char *value)
+{
+    s->speed = 0;
+    return strcmp(value, "max") == 0 ||
+           (str_to_double(str_of(value), &s->speed) == OK && s->speed > 0);
+}
+
+static const struct word {
+    const char *name;
+    bool (*read)(struct settings *s, const char *value);
+    const char *right;
+} words[] = {
+    {"--listen", read_listen, "expected HOST:PORT, as 127.0.0.1:8900"},
+    {"--seed", read_seed, "expected a whole number, as 1"},
+    {"--rate", read_rate, "expected a whole number from 1 to 10000"},
+    {"--fixtures", read_fixtures, "expected a folder"},
+    {"--tape", read_tape, "expected a file"},
+    {"--speed", read_speed, "expected a number above 0, or max"},
+};
+
 /* -1: go on; else the exit code. */
 static int read_words(int argc, char **argv, struct settings *s)
 {
     for (int i = 0; i < argc; i++) {
         const char *name = argv[i], *value = NULL;
-        char key[32];
+        const struct word *word = NULL;
         size_t equals = strcspn(name, "=");
         if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
             fputs(help, stdout);
             return 0;
         }
-        snprintf(key, sizeof(key), "%.*s", (int)min_size(equals, sizeof(key) - 1), name);
-        bool known = strcmp(key, "--listen") == 0 || strcmp(key, "--seed") == 0 ||
-                     strcmp(key, "--fixtures") == 0;
-        if (!known) {
-            return wrong("does not know", name, "it takes --listen, --seed, --fixtures and --help");
+        for (size_t k = 0; k < ARRAY_LEN(words); k++) {
+            if (str_eq(str_make(name, equals), str_of(words[k].name))) {
+                word = &words[k];
+            }
+        }
+        if (!word) {
+            return wrong("does not know", name,
+                         "it takes --listen, --seed, --rate, --fixtures, --tape, --speed and "
+                         "--help");
         }
         value = name[equals] == '=' ? name + equals + 1 : i + 1 < argc ? argv[++i] : NULL;
         if (!value || !value[0]) {
-            return wrong(key, NULL,
-                         strcmp(key, "--listen") == 0 ? "expected HOST:PORT, as 127.0.0.1:8900"
-                         : strcmp(key, "--seed") == 0 ? "expected a whole number, as 1"
-                                                      : "expected a folder");
+            return wrong(word->name, NULL, word->right);
         }
-        if (strcmp(key, "--listen") == 0) {
-            s->listen = value;
-        } else if (strcmp(key, "--fixtures") == 0) {
-            s->fixtures = value;
-        } else if (str_to_u64(str_of(value), &s->seed) != OK) {
-            return wrong(key, value, "expected a whole number from 0 on");
+        if (!word->read(s, value)) {
+            return wrong(word->name, value, word->right);
         }
     }
     return -1;
@@ -104,10 +162,14 @@ static int serve(struct loop *l, const struct settings *s)
     struct watch signals = {.fd = -1};
     uint16_t port = 0;
     int fd = open_signals();
-    enum err e = upstream_start(
-        &(struct upstream_opts){
-            .loop = l, .listen = s->listen, .seed = s->seed, .fixtures = s->fixtures},
-        &u, &port, &error);
+    enum err e = upstream_start(&(struct upstream_opts){.loop = l,
+                                                        .listen = s->listen,
+                                                        .seed = s->seed,
+                                                        .rate = (unsigned)s->rate,
+                                                        .fixtures = s->fixtures,
+                                                        .tape = s->tape,
+                                                        .tape_speed = s->speed},
+                                &u, &port, &error);
     if (e != OK || fd < 0 || watch_start(l, &signals, fd, WATCH_READ, on_signal, l) != OK) {
         fprintf(stderr, "coincast upstream: %s\n",
                 error.len ? buf_text(&error) : "cannot receive signals");
@@ -116,7 +178,7 @@ static int serve(struct loop *l, const struct settings *s)
         return e == ERR_RANGE || e == ERR_SYNTAX ? 2 : 1;
     }
     printf("coincast upstream: listening on port %u, %s\n", (unsigned)port,
-           s->fixtures ? "recorded answers" : "simulated market");
+           s->fixtures || s->tape ? "recorded answers" : "simulated market");
     fflush(stdout);
     loop_run(l);
     watch_stop(&signals);
@@ -131,7 +193,7 @@ static int serve(struct loop *l, const struct settings *s)
 
 int tool_upstream(int argc, char **argv)
 {
-    struct settings s = {.listen = "127.0.0.1:8900", .seed = 1};
+    struct settings s = {.listen = "127.0.0.1:8900", .seed = 1, .rate = 1, .speed = 1};
     struct loop *l = NULL;
     int code = read_words(argc, argv, &s);
     if (code >= 0) {

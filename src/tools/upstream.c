@@ -6,7 +6,9 @@
 #include "net/net.h"
 #include "tools/answer.h"
 #include "tools/control.h"
+#include "tools/exchange.h"
 #include "tools/fixtures.h"
+#include "tools/player.h"
 
 #define MAX_CONTROL_BYTES 4096
 #define GARBAGE "<html>\x01\x80\xff upstream connect error {\"data\":"
@@ -15,19 +17,30 @@ struct upstream {
     struct loop *loop;
     struct net_server *server;
     struct simulator *simulator;
+    struct flow *flow;
+    struct exchange *exchange;
+    struct reel *reel;
+    struct player player;
     struct fixtures *fixtures;
     struct control *control;
     struct answer_world world;
     bool quiet;
 };
 
-/* Behind every connection: an answer that waits for its time. */
+/* Behind every connection: an answer that waits for its time, or a WebSocket's session. */
 struct client {
     struct upstream *upstream;
+    struct exchange_session *session;
+    struct playback *playback;
     struct timer delay;
     struct answer late;
     bool has_late;
 };
+
+static bool is_recorded(const struct upstream *u)
+{
+    return u->fixtures || u->reel;
+}
 
 static struct http_reply reply_of(const struct answer *a)
 {
@@ -98,8 +111,8 @@ static void on_control(struct upstream *u, struct conn *c, const struct http_req
     }
     struct answer a;
     answer_init(&a);
-    control_write(u->control, u->fixtures != NULL, &a.body);
-    answer_mark(&a, u->fixtures != NULL);
+    control_write(u->control, is_recorded(u), &a.body);
+    answer_mark(&a, is_recorded(u));
     reply(c, &a);
     answer_fini(&a);
 }
@@ -121,7 +134,7 @@ static bool hurt(struct upstream *u, struct conn *c, size_t target, const struct
         if (s->fault == FAULT_429 && s->value >= 0) {
             buf_printf(&a->headers, "Retry-After: %lld\r\n", (long long)s->value);
         }
-        answer_mark(a, u->fixtures != NULL);
+        answer_mark(a, is_recorded(u));
         return true;
     case FAULT_GARBAGE:
         a->status = 200;
@@ -136,7 +149,80 @@ static bool hurt(struct upstream *u, struct conn *c, size_t target, const struct
         return false;
     case FAULT_SILENCE:
         return false;
+    case FAULT_SKIP:
+    case FAULT_DOUBLE:
+    case FAULT_SKEW:
+    case FAULT_SHUTDOWN:
+    case FAULT_REFUSE:
+        return true; /* nothing that an answer could do */
     }
+    return true;
+}
+
+/* ---- WebSockets ---- */
+
+static void ws_send(void *conn, struct str text)
+{
+    conn_send_ws(conn, WS_TEXT, text, true);
+}
+
+static void ws_ping(void *conn, struct str payload)
+{
+    conn_ping(conn, payload);
+}
+
+static void ws_close(void *conn, uint16_t code, struct str reason)
+{
+    conn_close_ws(conn, code, reason);
+}
+
+static void ws_cut(void *conn, struct str text)
+{
+    if (text.len) {
+        uint8_t head[WS_HEADER_MAX];
+        struct buf half = {0};
+        buf_add(&half, head, ws_header(head, WS_TEXT, false, text.len));
+        buf_add_str(&half, str_sub(text, 0, text.len / 2));
+        conn_write_now(conn, buf_str(&half));
+        buf_fini(&half);
+    }
+    conn_abort(conn);
+}
+
+static const struct exchange_ops ws_ops = {
+    .send = ws_send, .ping = ws_ping, .close = ws_close, .cut = ws_cut};
+
+/* Whether it is a handshake for one of the exchanges; then it is answered. */
+static bool accept_ws(struct upstream *u, struct conn *c, const struct http_request *r)
+{
+    struct client *k = conn_user(c);
+    enum venue v = exchange_venue_of(r->path);
+    if (!(u->exchange || u->reel) || v == VENUES ||
+        http_request_header(r, STR("Upgrade")).len == 0) {
+        return false;
+    }
+    size_t target = exchange_target(v);
+    struct fault_setting s = control_peek(u->control, target);
+    struct answer a;
+    answer_init(&a);
+    control_count(u->control, target);
+    if (s.fault == FAULT_429 || s.fault == FAULT_5XX) {
+        control_use(u->control, target);
+        (void)hurt(u, c, target, &s, &a);
+        reply(c, &a);
+    } else {
+        answer_mark(&a, u->reel != NULL);
+        if (!conn_upgrade_ws(c, r, &(struct ws_accept_opts){.headers = buf_str(&a.headers)})) {
+            answer_fini(&a);
+            return true;
+        }
+        if (u->reel) {
+            k->playback = player_open(&u->player, v, c, r->path, r->query);
+        } else {
+            k->session = exchange_open(u->exchange, v, c, r->path, r->query);
+        }
+    }
+    answer_fini(&a);
     return true;
 }
 
@@ -147,6 +233,9 @@ static void on_request(void *self, struct conn *c, const struct http_request *r,
     k->upstream = u;
     if (str_eq(r->path, STR("/_control"))) {
         on_control(u, c, r, body);
+        return;
+    }
+    if (accept_ws(u, c, r)) {
         return;
     }
     struct answer_request request = {.is_get = r->method == HTTP_GET || r->method == HTTP_HEAD,
@@ -176,10 +265,24 @@ static void on_request(void *self, struct conn *c, const struct http_request *r,
 
 static void on_message(void *self, struct conn *c, bool binary, struct str text)
 {
+    struct client *k = conn_user(c);
     (void)self;
-    (void)binary;
-    (void)text;
-    conn_abort(c); /* nothing here upgrades, so this can't be */
+    if (binary) {
+        conn_close_ws(c, 1003, STR("text only"));
+    } else if (k->session) {
+        exchange_take(k->session, text);
+    } else if (k->playback) {
+        player_take(k->playback, text);
+    }
+}
+
+static void on_pong(void *self, struct conn *c, struct str payload)
+{
+    struct client *k = conn_user(c);
+    (void)self;
+    if (k->session) {
+        exchange_take_pong(k->session, payload);
+    }
 }
 
 static void on_closed(void *self, struct conn *c, uint16_t code, const char *why)
@@ -188,6 +291,14 @@ static void on_closed(void *self, struct conn *c, uint16_t code, const char *why
     (void)self;
     (void)code;
     (void)why;
+    if (k->session) {
+        exchange_close(k->session);
+        k->session = NULL;
+    }
+    if (k->playback) {
+        player_close(k->playback);
+        k->playback = NULL;
+    }
     if (k->has_late) {
         timer_stop(k->upstream->loop, &k->delay);
         answer_fini(&k->late);
@@ -196,7 +307,7 @@ static void on_closed(void *self, struct conn *c, uint16_t code, const char *why
 }
 
 static const struct net_handler handler = {
-    .request = on_request, .message = on_message, .closed = on_closed};
+    .request = on_request, .message = on_message, .pong = on_pong, .closed = on_closed};
 
 enum err upstream_start(const struct upstream_opts *opts, struct upstream **out, uint16_t *port,
                         struct buf *error)
@@ -207,11 +318,24 @@ enum err upstream_start(const struct upstream_opts *opts, struct upstream **out,
     u->control = control_new();
     u->simulator = simulator_new(opts->seed);
     enum err e = opts->fixtures ? fixtures_open(opts->fixtures, &u->fixtures, error) : OK;
+    if (e == OK && opts->tape) {
+        e = reel_open(opts->tape, &u->reel, error);
+    }
     if (e != OK) {
         upstream_free(u);
         return e;
     }
-    u->world = (struct answer_world){.simulator = u->simulator, .fixtures = u->fixtures};
+    u->player = (struct player){
+        .loop = u->loop, .reel = u->reel, .ops = &ws_ops, .speed = opts->tape_speed};
+    u->flow = flow_new(u->simulator, opts->rate ? opts->rate : 1);
+    if (!u->fixtures && !u->reel) {
+        u->exchange = exchange_new(&(struct exchange_opts){
+            .loop = u->loop, .flow = u->flow, .control = u->control, .ops = &ws_ops});
+    }
+    u->world = (struct answer_world){.simulator = u->simulator,
+                                     .flow = u->flow,
+                                     .fixtures = u->fixtures,
+                                     .is_tape = u->reel != NULL};
     u->server = net_server_new(&(struct net_opts){.loop = opts->loop,
                                                   .handler = &handler,
                                                   .self = u,
@@ -227,7 +351,7 @@ enum err upstream_start(const struct upstream_opts *opts, struct upstream **out,
     }
     if (!u->quiet) {
         log_info("upstream", "listening", "address=%s port=%u answers=%s", opts->listen,
-                 (unsigned)*port, u->fixtures ? "recorded" : "simulated");
+                 (unsigned)*port, is_recorded(u) ? "recorded" : "simulated");
     }
     *out = u;
     return OK;
@@ -252,8 +376,11 @@ void upstream_free(struct upstream *u)
     if (u->server) {
         net_server_free(u->server);
     }
+    exchange_free(u->exchange);
     control_free(u->control);
+    reel_free(u->reel);
     fixtures_free(u->fixtures);
+    flow_free(u->flow);
     simulator_free(u->simulator);
     mem_free(u);
 }

@@ -3,7 +3,8 @@
  * says what is set and counts requests per target.
  *
  * Base URLs for a server that is to use it: http://HOST:PORT/api/v3 for CoinGecko, http://HOST:PORT
- * for every other provider.
+ * for every other provider; their WebSockets are ws://HOST:PORT for Binance and Coinbase and
+ * ws://HOST:PORT/v2 for Kraken (exchange.h).
  *
  * Runs on the loop it is given, on that loop's thread, and keeps nothing outside itself, so that
  * several may run in a process. SPDX-License-Identifier: MIT */
@@ -18,7 +19,11 @@ struct upstream_opts {
     struct loop *loop;
     const char *listen; /* "127.0.0.1:0" */
     uint64_t seed;
+    unsigned rate;        /* how many times as many trades as usual, to 10,000; 0: 1 */
     const char *fixtures; /* folder of recorded answers; NULL: simulated */
+    const char *tape;     /* a capture that the WebSockets play (player.h); then REST has recorded
+                             answers or none. NULL: none */
+    double tape_speed;    /* 1: as recorded; 0: as fast as it goes */
     bool quiet;           /* no log line at the start and for each fault that is set */
 };
 

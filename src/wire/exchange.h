@@ -26,7 +26,7 @@ enum exchange_kind {
     EX_CANDLE,    /* a candle of the venue's own (kline) */
     EX_HEARTBEAT, /* the instrument (empty: the connection) is alive; id: last trade id, 0: unknown
                    */
-    EX_ACK,       /* a request was accepted; id: the request's */
+    EX_ACK,       /* a request was accepted; id: the request's; `text`: the channel, where said */
     EX_REFUSED,   /* a request was refused: `text`; instrument when the frame names it */
     EX_STATUS,    /* the venue speaks about itself: `text` */
     EX_SHUTDOWN,  /* this connection will end soon */
@@ -40,6 +40,8 @@ struct exchange_event {
     int64_t time_us; /* Unix, the venue's time of what happened; 0: none said */
     int64_t sent_us; /* Unix, the venue's time of sending; 0: none said */
     uint64_t id;     /* trade id, request id; 0: none */
+    /* EX_TRADE: id of the first of the trades that are summed up in this (aggTrade), else `id`. */
+    uint64_t first_id;
     enum side taker; /* EX_TRADE: who took; sides as the venue means them are resolved */
     bool snapshot;   /* EX_TRADE: it is older than the subscription (last_match, snapshot) */
     struct decimal price, quantity;                      /* EX_TRADE; EX_DAY: last price */
@@ -49,7 +51,7 @@ struct exchange_event {
     struct decimal open_24h, high_24h, low_24h, volume_24h; /* volume: base coin */
     struct decimal quote_volume_24h;
     bool has_open, has_range, has_volume, has_quote_volume, has_change;
-    double change_24h_pct;
+    double change_24h_pct; /* computed from open_24h where the frame has no percentage */
     /* EX_CANDLE: open_24h.. hold open, high, low, volume; price the close */
     int64_t open_ms, interval_ms;
     bool closed;
@@ -72,14 +74,22 @@ enum err kraken_read_frame(struct str frame, exchange_event_fn event, void *self
 enum err exchange_read_frame(enum venue v, struct str frame, exchange_event_fn event, void *self,
                              const char **why) MUST_CHECK;
 
-/* The symbol and the quote of an instrument's name: "BTCUSDT" is BTC in USDT. False: neither USD
- * nor USDT (or USDC on Binance), or not of that venue's form. `symbol` is a slice; Kraken's XBT and
- * XDG are given as they stand (exchange_symbol_of resolves them). */
+/* A venue's time: RFC 3339 with Z, or a number of s, ms, us or ns, told apart by its size. False:
+ * neither, or not within 2009..2099. */
+bool exchange_time(struct str text, int64_t *out_us) MUST_CHECK;
+
+#define EXCHANGE_SYMBOL_LEN 15
+/* The symbol and the quote of an instrument's name: "BTCUSDT" is BTC in USDT. False: neither in USD
+ * nor in USDT, or not of that venue's form; on Binance only USDT can be told from a name (FDUSD,
+ * TUSD, ... end in USD too). `symbol` is a slice; Kraken's XBT and XDG are given as they stand
+ * (exchange_symbol_of resolves them). */
 enum quote_unit { QUOTE_USD, QUOTE_USDT };
 bool exchange_split(enum venue v, struct str instrument, struct str *symbol,
-                    enum quote_unit *quote);
+                    enum quote_unit *quote) MUST_CHECK;
 /* The venue's name of a symbol: BTC -> BTCUSDT, BTC-USD, BTC/USD. USDT itself: USDT-USD, USDT/USD;
- * false where the venue has no such instrument. */
-bool exchange_instrument(enum venue v, struct str symbol, struct buf *out);
+ * false where the venue has no such instrument (nothing is appended). */
+bool exchange_instrument(enum venue v, struct str symbol, struct buf *out) MUST_CHECK;
+/* The symbol that everybody knows: XBT is BTC and XDG is DOGE on Kraken. */
+struct str exchange_symbol_of(enum venue v, struct str symbol);
 
 #endif
