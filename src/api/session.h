@@ -10,8 +10,9 @@
 #include "api/wants.h"
 #include "api/wishes.h"
 #include "base/list.h"
+#include "net/engine.h"
 
-enum session_kind { SESSION_HTTP, SESSION_WS, SESSION_SSE, SESSION_POLL };
+enum session_kind { SESSION_HTTP, SESSION_WS, SESSION_SSE, SESSION_POLL, SESSION_SIO };
 
 struct session {
     struct member member;
@@ -25,6 +26,7 @@ struct session {
     uint8_t kind;
     uint8_t form; /* enum frame_form, of SESSION_WS */
     bool authorized;
+    struct engine_link link; /* what the Socket.IO engine keeps with a conn of its own */
 };
 
 struct api_shard {
@@ -34,6 +36,9 @@ struct api_shard {
     struct fanout *fanout;
     struct answers *answers; /* NULL until the first letter */
     struct list waiting, streams, polls;
+    struct sio_server *sio;
+    struct sio_memory *sio_memory; /* of the main half: named in letters only */
+    struct list sio_waiting;       /* clients that want to resume */
     uint64_t next_ticket;
     uint64_t demanded_ms; /* when C5 last asked main for a fetch */
     struct wants wants;
@@ -50,7 +55,10 @@ struct conn *conn_of(struct session *s);
 /* Waits for a letter's answer under a new ticket. */
 uint64_t session_wait(struct api_shard *s, struct conn *c);
 /* True: within the client's rate; else *retry_s says when. */
-bool session_take_token(struct api_shard *s, struct conn *c, int64_t *retry_s);
+bool session_take_token(struct api_shard *s, struct session *session, bool loopback,
+                        int64_t *retry_s);
+/* How long a client should wait before it comes back: each another time. */
+unsigned shard_spread_ms(struct api_shard *s);
 /* Takes letters in when the cursor names a message that is still among them: the client has it from
  * another shard. May close conns. */
 void shard_reach(struct api_shard *s, struct str cursor);
@@ -102,8 +110,8 @@ void run_command(struct api_shard *s, struct conn *c, struct str text);
 void send_error(struct api_shard *s, struct conn *c, const struct error_text *e);
 
 /* ---- subscribe.c ---- */
-void do_subscribe(struct api_shard *s, struct conn *c, const struct command *cmd);
-void do_unsubscribe(struct api_shard *s, struct conn *c, const struct command *cmd);
+void ws_subscribe(struct api_shard *s, struct conn *c, const struct command *cmd);
+void ws_unsubscribe(struct api_shard *s, struct conn *c, const struct command *cmd);
 /* A reply: type and id of the command in front, the timestamp behind. */
 void open_reply(struct json_writer *w, struct buf *json, const char *type,
                 const struct command *cmd);

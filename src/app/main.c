@@ -22,6 +22,8 @@ static const struct {
     {"watch", tool_watch, "show a server's live numbers in a terminal"},
     {"upstream", tool_upstream, "stand in for the providers: simulated or recorded answers"},
     {"conformance", tool_conformance, "serve what public protocol test suites expect"},
+    {"analyse", tool_analyse, "indicators and statistics of a candle file"},
+    {"backtest", tool_backtest, "what following the trading signal would have brought"},
     {"version", print_version, "print the version"},
 };
 

@@ -22,14 +22,35 @@ void clock_advance_us(struct clock *c, uint64_t us)
     __atomic_fetch_add(&c->wall_us, (int64_t)us, __ATOMIC_RELAXED);
 }
 
-uint64_t clock_mono_us(const struct clock *c)
+void clock_set_wall_us(struct clock *c, int64_t unix_us)
+{
+    __atomic_store_n(&c->wall_us, unix_us, __ATOMIC_RELAXED);
+}
+
+void clock_release(struct clock *c)
 {
     if (c->is_virtual) {
+        c->mono_ahead_us = clock_mono_us(c) - clock_mono_us(&real_clock);
+        c->wall_ahead_us = clock_wall_us(c) - clock_wall_us(&real_clock);
+        __atomic_store_n(&c->is_virtual, false, __ATOMIC_RELEASE);
+    }
+}
+
+/* What clock_release() wrote before is seen by whoever sees false. */
+static bool stands(const struct clock *c)
+{
+    return __atomic_load_n(&c->is_virtual, __ATOMIC_ACQUIRE);
+}
+
+uint64_t clock_mono_us(const struct clock *c)
+{
+    if (stands(c)) {
         return __atomic_load_n(&c->mono_us, __ATOMIC_RELAXED);
     }
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000U + (uint64_t)t.tv_nsec / 1000U;
+    /* Ahead may be "negative": the sum wraps around to what is meant. */
+    return (uint64_t)t.tv_sec * 1000000U + (uint64_t)t.tv_nsec / 1000U + c->mono_ahead_us;
 }
 
 uint64_t clock_mono_ms(const struct clock *c)
@@ -39,12 +60,12 @@ uint64_t clock_mono_ms(const struct clock *c)
 
 int64_t clock_wall_us(const struct clock *c)
 {
-    if (c->is_virtual) {
+    if (stands(c)) {
         return __atomic_load_n(&c->wall_us, __ATOMIC_RELAXED);
     }
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000 + c->wall_ahead_us;
 }
 
 int64_t clock_wall_ms(const struct clock *c)

@@ -1,7 +1,8 @@
 /* clock: the only place that reads time, and replaceable as a whole.
  *
  * Monotonic time drives deadlines, wall time goes into messages. A virtual clock (tests, replay)
- * moves only when told. A clock may be read from any thread; a virtual one is advanced by one.
+ * moves only when told, until it is released. A clock may be read from any thread; a virtual one is
+ * moved by one.
  * SPDX-License-Identifier: MIT */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
@@ -12,6 +13,8 @@ struct clock {
     /* private: a virtual clock's state, microseconds */
     uint64_t mono_us;
     int64_t wall_us;
+    uint64_t mono_ahead_us; /* of the machine's, when released */
+    int64_t wall_ahead_us;
 };
 
 /* The machine's clock; shared, never freed. */
@@ -20,6 +23,11 @@ struct clock *clock_real(void);
 void clock_init_virtual(struct clock *c, uint64_t mono_ms, int64_t wall_unix_ms);
 /* Moves a virtual clock. */
 void clock_advance_us(struct clock *c, uint64_t us);
+/* Sets a virtual clock's wall time; its monotonic time stays. */
+void clock_set_wall_us(struct clock *c, int64_t unix_us);
+/* Ends a virtual clock's being virtual: from now on it goes with the machine's, from where it
+ * stands. */
+void clock_release(struct clock *c);
 
 uint64_t clock_mono_us(const struct clock *c);
 uint64_t clock_mono_ms(const struct clock *c);

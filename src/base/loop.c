@@ -284,12 +284,14 @@ void loop_remove_collect(struct collect_hook *h)
 
 /* ---- the turn ---- */
 
+/* There is work that must not wait for I/O. */
+static bool is_busy(struct loop *l)
+{
+    return l->more || !list_empty(&l->deferred) || l->closed_count || l->io->backlog(l);
+}
+
 static int wait_ms(const struct loop *l, int max_wait_ms)
 {
-    if (l->clock->is_virtual || l->more || !list_empty(&l->deferred) || l->closed_count ||
-        l->io->backlog((struct loop *)l)) {
-        return 0;
-    }
     uint64_t next = loop_next_timer_ms(l);
     if (next == UINT64_MAX) {
         return max_wait_ms;
@@ -311,9 +313,9 @@ static void tell_closed(struct loop *l)
     l->closed_count = 0;
 }
 
-void loop_turn(struct loop *l, int max_wait_ms)
+static void turn(struct loop *l, int wait)
 {
-    l->io->wait(l, wait_ms(l, max_wait_ms));
+    l->io->wait(l, wait);
     l->now_us = clock_mono_us(l->clock);
     list_each (it, &l->collect) {
         struct collect_hook *h = containerof(it, struct collect_hook, node);
@@ -329,6 +331,26 @@ void loop_turn(struct loop *l, int max_wait_ms)
         }
     }
     tell_closed(l);
+}
+
+void loop_turn(struct loop *l, int max_wait_ms)
+{
+    turn(l, l->clock->is_virtual || is_busy(l) ? 0 : wait_ms(l, max_wait_ms));
+}
+
+void loop_turn_real(struct loop *l, int max_wait_ms)
+{
+    turn(l, is_busy(l) ? 0 : max_wait_ms);
+}
+
+bool loop_has_work(const struct loop *l)
+{
+    return !list_empty(&l->deferred) || loop_next_timer_ms(l) <= clock_mono_ms(l->clock);
+}
+
+bool loop_stopping(const struct loop *l)
+{
+    return l->stop;
 }
 
 void loop_run(struct loop *l)

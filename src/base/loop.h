@@ -42,6 +42,14 @@ void loop_run(struct loop *l);
 /* One turn that waits at most `max_wait_ms` (-1: as long as the timers allow). With a virtual clock
  * it never waits: the caller advances the clock. */
 void loop_turn(struct loop *l, int max_wait_ms);
+/* The same, but it waits for I/O in real time (a signal may end that early), whatever clock and
+ * timers say: for whoever moves a virtual clock at a pace. */
+void loop_turn_real(struct loop *l, int max_wait_ms);
+/* Whether a turn now would find something of its own to do, I/O and flushing aside: deferred work,
+ * or a timer that is due. */
+bool loop_has_work(const struct loop *l);
+/* loop_stop() was seen: loop_run() would return at once. */
+bool loop_stopping(const struct loop *l);
 /* Ends loop_run() after this turn or the next. Any thread, also from a signal handler; the loop may
  * be freed by its thread as soon as it ran out. */
 void loop_stop(struct loop *l);
@@ -169,8 +177,8 @@ void stream_want_write(struct loop *l, struct stream *s);
  * `reset`: drop what the kernel still holds and send RST. */
 void stream_close(struct loop *l, struct stream *s, bool reset);
 /* Lets go of an open stream's socket without closing it; asynchronous, ends in `closed` (never from
- * inside this call), where `fd` is the owner's, or -1 when stream_close() came meanwhile. Until
- * then `data` may still be called with what arrives; nothing may be sent. */
+ * inside this call), where `fd` is the owner's, or -1 when stream_close() came in time to close it.
+ * Until then `data` may still be called with what arrives; nothing may be sent. */
 void stream_detach(struct loop *l, struct stream *s);
 bool stream_is_open(const struct stream *s);
 

@@ -144,9 +144,9 @@ static enum signal_quality judge(struct signal *s, const struct bar *window, int
     }
     int64_t age_ms = now_ms - (s->candle_ms + s->interval_ms);
     if (age_ms >= 2 * s->interval_ms) {
-        say(s, "stale: last candle closed ");
+        say(s, "stale: last candle ");
         say_age(s, age_ms);
-        say(s, " ago");
+        say(s, " old");
         return SIGNAL_STALE;
     }
     for (size_t i = s->n - SIGNAL_UNBROKEN + 1; i < s->n; i++) {
@@ -239,7 +239,8 @@ static double vote_of(enum signal_part p, const struct readings *r)
                : r->percent_b > 1 && r->close < r->before ? -1
                                                           : 0;
     case SIGNAL_MOMENTUM:
-        return r->deviation > 0 ? clip(r->momentum / (2 * r->deviation), -1, 1) : 0;
+        /* a move without any scatter is larger than all scatter */
+        return r->deviation > 0 ? clip(r->momentum / (2 * r->deviation), -1, 1) : sign(r->momentum);
     case SIGNAL_PARTS:
         break;
     }

@@ -91,8 +91,7 @@ enum err curl_loop_init(struct curl_loop *c, struct loop *l,
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         return ERR_UNAVAILABLE;
     }
-    *c = (struct curl_loop){
-        .loop = l, .multi = curl_multi_init(), .done = done, .self = self};
+    *c = (struct curl_loop){.loop = l, .multi = curl_multi_init(), .done = done, .self = self};
     if (!c->multi) {
         abort(); /* out of memory */
     }

@@ -201,8 +201,8 @@ static void link_close(struct link *l, struct link_conn *c)
     }
     if (c->state == OPEN) { /* sending may have ended it */
         c->state = CLOSING;
-        timer_start(c->owner->curl.loop, &c->timer,
-                    loop_now_ms(c->owner->curl.loop) + LINGER_MS, on_linger_over, c);
+        timer_start(c->owner->curl.loop, &c->timer, loop_now_ms(c->owner->curl.loop) + LINGER_MS,
+                    on_linger_over, c);
     } else if (c->state != CLOSING) {
         timer_stop(c->owner->curl.loop, &c->timer);
         end(c, "");
@@ -336,8 +336,7 @@ static void take_head(struct link_conn *c, struct str bytes)
     }
     c->state = OPEN;
     timer_stop(c->owner->curl.loop, &c->timer);
-    c->events->opened(c->self,
-                      http_header(r.headers, r.header_count, STR("X-Coincast-Upstream")));
+    c->events->opened(c->self, http_header(r.headers, r.header_count, STR("X-Coincast-Upstream")));
     /* frames may come right behind the head */
     if ((c->state == OPEN || c->state == CLOSING) && c->head.len > head_len) {
         take_frames(c, c->head.ptr + head_len, c->head.len - head_len);

@@ -27,6 +27,10 @@ static const struct end_point end_points[] = {
     {"binance/ticker/24hr", PROVIDER_BINANCE, "/api/v3/ticker/24hr", answer_binance_ticker_24h},
     {"binance/ticker/price", PROVIDER_BINANCE, "/api/v3/ticker/price", answer_binance_ticker_price},
     {"binance/klines", PROVIDER_BINANCE, "/api/v3/klines", answer_binance_klines},
+    {"binance/trades", PROVIDER_BINANCE, "/api/v3/trades", answer_binance_trades},
+    {"binance/historicalTrades", PROVIDER_BINANCE, "/api/v3/historicalTrades",
+     answer_binance_historical_trades},
+    {"binance/aggTrades", PROVIDER_BINANCE, "/api/v3/aggTrades", answer_binance_agg_trades},
     {"binance/exchangeInfo", PROVIDER_BINANCE, "/api/v3/exchangeInfo",
      answer_binance_exchange_info},
     {"binance/time", PROVIDER_BINANCE, "/api/v3/time", answer_binance_time},
@@ -34,8 +38,11 @@ static const struct end_point end_points[] = {
     {"coinbase/ticker", PROVIDER_COINBASE, "/products/*/ticker", answer_coinbase_ticker},
     {"coinbase/stats", PROVIDER_COINBASE, "/products/*/stats", answer_coinbase_stats},
     {"coinbase/candles", PROVIDER_COINBASE, "/products/*/candles", answer_coinbase_candles},
+    {"coinbase/trades", PROVIDER_COINBASE, "/products/*/trades", answer_coinbase_trades},
     {"kraken/Ticker", PROVIDER_KRAKEN, "/0/public/Ticker", answer_kraken_ticker},
     {"kraken/OHLC", PROVIDER_KRAKEN, "/0/public/OHLC", answer_kraken_ohlc},
+    {"kraken/Trades", PROVIDER_KRAKEN, "/0/public/Trades", answer_kraken_trades},
+    {"kraken/AssetPairs", PROVIDER_KRAKEN, "/0/public/AssetPairs", answer_kraken_asset_pairs},
     {"kraken/Time", PROVIDER_KRAKEN, "/0/public/Time", answer_kraken_time},
     /* WebSockets: no request is answered here, orders to misbehave name them (exchange.h) */
     {"binance/ws", PROVIDER_BINANCE, "", NULL},
@@ -166,13 +173,6 @@ bool answer_list_has(struct str list, struct str part)
         }
     }
     return false;
-}
-
-double answer_venue_price(double price, double basis, int decimals)
-{
-    double scale = pow(10, decimals);
-    double ticks = round(price * (1 + basis) * scale);
-    return (ticks < 1 ? 1 : ticks) / scale;
 }
 
 void answer_fixed(struct buf *out, double value, int decimals, bool trim)
@@ -313,10 +313,10 @@ void answer_make(struct answer_world *w, const struct answer_request *r, int64_t
         } else {
             not_found(p, a);
         }
-    } else if (target == SIZE_MAX) {
+    } else if (target == SIZE_MAX || w->is_tape) {
         not_found(p, a);
     } else {
         end_points[target].answer(&c);
     }
-    answer_mark(a, w->fixtures != NULL);
+    answer_mark(a, w->fixtures || w->is_tape);
 }

@@ -29,6 +29,7 @@ struct answer_world {
     struct simulator *simulator;     /* used when there are no fixtures */
     struct flow *flow;               /* its trades */
     const struct fixtures *fixtures; /* NULL: simulated */
+    bool is_tape;                    /* a capture is played: what was not recorded is not found */
     /* private: Binance's weight of the minute under way */
     int64_t weight_minute;
     unsigned weight_used;
@@ -92,10 +93,18 @@ bool answer_param_is_true(const struct answer_call *c, const char *name);
 void answer_text(const struct answer_call *c, unsigned status, const char *text);
 /* Whether a comma-separated list holds the part, exactly. */
 bool answer_list_has(struct str list, struct str part);
-/* `price` on a venue whose prices differ by `basis` (0.0001: one part in ten thousand). */
-double answer_venue_price(double price, double basis, int decimals);
 /* Text of fixed decimals; without trailing zeros when `trim`. */
 void answer_fixed(struct buf *out, double value, int decimals, bool trim);
+
+/* For the parts of a provider that stand in several files. */
+void answer_binance_error(const struct answer_call *c, unsigned status, int code,
+                          const char *message);
+void answer_binance_weigh(const struct answer_call *c, unsigned weight);
+bool answer_coinbase_product(const struct answer_call *c, size_t *product);
+void answer_kraken_error(const struct answer_call *c, const char *what);
+void answer_kraken_key(const struct answer_call *c, size_t symbol);
+/* "XBTUSD" in any of its spellings; SIZE_MAX: no pair of it. */
+size_t answer_kraken_pair(struct str pair);
 
 void answer_coingecko_ping(const struct answer_call *c);
 void answer_coingecko_global(const struct answer_call *c);
@@ -107,14 +116,20 @@ void answer_taapi_rsi(const struct answer_call *c);
 void answer_binance_ticker_24h(const struct answer_call *c);
 void answer_binance_ticker_price(const struct answer_call *c);
 void answer_binance_klines(const struct answer_call *c);
+void answer_binance_trades(const struct answer_call *c);
+void answer_binance_historical_trades(const struct answer_call *c);
+void answer_binance_agg_trades(const struct answer_call *c);
 void answer_binance_exchange_info(const struct answer_call *c);
 void answer_binance_time(const struct answer_call *c);
 void answer_coinbase_products(const struct answer_call *c);
 void answer_coinbase_ticker(const struct answer_call *c);
 void answer_coinbase_stats(const struct answer_call *c);
 void answer_coinbase_candles(const struct answer_call *c);
+void answer_coinbase_trades(const struct answer_call *c);
 void answer_kraken_ticker(const struct answer_call *c);
 void answer_kraken_ohlc(const struct answer_call *c);
+void answer_kraken_trades(const struct answer_call *c);
+void answer_kraken_asset_pairs(const struct answer_call *c);
 void answer_kraken_time(const struct answer_call *c);
 void answer_kraken_system_status(const struct answer_call *c);
 

@@ -1,12 +1,14 @@
 /* Binance spot: numbers are text with eight decimals; every answer says the weight used in the
  * minute. SPDX-License-Identifier: MIT */
 #include "tools/answer.h"
+#include "tools/frames.h"
 
 #include <math.h>
 
 #define MAX_ROWS 1000
 
-static void error(const struct answer_call *c, unsigned status, int code, const char *message)
+void answer_binance_error(const struct answer_call *c, unsigned status, int code,
+                          const char *message)
 {
     c->out->status = status;
     buf_clear(&c->out->body);
@@ -14,7 +16,7 @@ static void error(const struct answer_call *c, unsigned status, int code, const 
 }
 
 /* Counts and says what a request costs. */
-static void weigh(const struct answer_call *c, unsigned weight)
+void answer_binance_weigh(const struct answer_call *c, unsigned weight)
 {
     struct answer_world *w = c->world;
     int64_t minute = c->now_ms / SIM_MINUTE_MS;
@@ -30,25 +32,6 @@ static void weigh(const struct answer_call *c, unsigned weight)
                w->weight_used, w->weight_used);
 }
 
-/* BTCUSDT; there is no USDTUSDT. */
-static size_t symbol_of(struct str instrument)
-{
-    if (!str_ends(instrument, STR("USDT")) || instrument.len <= 4) {
-        return SIZE_MAX;
-    }
-    struct str base = str_sub(instrument, 0, instrument.len - 4);
-    size_t i = sim_find_symbol(base);
-    return i == SIZE_MAX || !str_eq(base, str_of(sim_symbol_at(i)->symbol)) ||
-                   str_eq(base, STR("USDT"))
-               ? SIZE_MAX
-               : i;
-}
-
-static bool is_listed(size_t symbol)
-{
-    return strcmp(sim_symbol_at(symbol)->symbol, "USDT") != 0;
-}
-
 /* Which instruments are asked for: `symbol`, or `symbols` (a JSON list), or all. False: the error
  * is written. */
 static bool choose(const struct answer_call *c, bool chosen[SIM_SYMBOLS], bool *single)
@@ -58,14 +41,14 @@ static bool choose(const struct answer_call *c, bool chosen[SIM_SYMBOLS], bool *
     bool ok = true;
     *single = has_one;
     for (size_t i = 0; i < SIM_SYMBOLS; i++) {
-        chosen[i] = !has_one && !has_list && is_listed(i);
+        chosen[i] = !has_one && !has_list && venue_lists(VENUE_BINANCE, i);
     }
     struct str rest = buf_str(has_one ? &one : &list), part;
     if (has_one && has_list) {
-        error(c, 400, -1128, "Combination of optional parameters invalid.");
+        answer_binance_error(c, 400, -1128, "Combination of optional parameters invalid.");
         ok = false;
     } else if (has_list && (rest.len < 2 || rest.ptr[0] != '[' || rest.ptr[rest.len - 1] != ']')) {
-        error(c, 400, -1100, "Illegal characters found in parameter 'symbols'.");
+        answer_binance_error(c, 400, -1100, "Illegal characters found in parameter 'symbols'.");
         ok = false;
     } else if (has_list) {
         rest = str_sub(rest, 1, rest.len - 2);
@@ -74,9 +57,9 @@ static bool choose(const struct answer_call *c, bool chosen[SIM_SYMBOLS], bool *
         if (has_list && part.len > 2 && part.ptr[0] == '"' && part.ptr[part.len - 1] == '"') {
             part = str_sub(part, 1, part.len - 2);
         }
-        size_t i = symbol_of(part);
+        size_t i = venue_find(VENUE_BINANCE, part);
         if (i == SIZE_MAX) {
-            error(c, 400, -1121, "Invalid symbol.");
+            answer_binance_error(c, 400, -1121, "Invalid symbol.");
             ok = false;
         } else {
             chosen[i] = true;
@@ -96,14 +79,15 @@ static void ticker_24h(const struct answer_call *c, size_t i, bool full)
 {
     const struct sim_symbol *y = sim_symbol_at(i);
     struct buf *b = &c->out->body;
-    struct sim_candle d;
-    if (!simulator_last_day(c->simulator, i, c->now_ms, &d)) {
+    struct frame_day day;
+    if (!frame_day_of(c->flow, VENUE_BINANCE, i, c->now_ms, &day)) {
         buf_add_lit(b, "null"); /* before there was a market */
         return;
     }
-    double tick = 1 / pow(10, y->decimals);
+    struct sim_candle d = day.day;
+    struct frame_quote q = frame_quote_of(&day.last);
+    int lots = venue_lot_decimals(VENUE_BINANCE, i);
     double mean = d.volume > 0 ? d.volume_usd / d.volume : d.close;
-    uint64_t last_id = (uint64_t)(c->now_ms / 40);
     buf_printf(b, "{\"symbol\":\"%sUSDT\",", y->symbol);
     if (full) {
         price_field(b, "priceChange", d.close - d.open);
@@ -111,11 +95,11 @@ static void ticker_24h(const struct answer_call *c, size_t i, bool full)
         price_field(b, "weightedAvgPrice", mean);
         price_field(b, "prevClosePrice", d.open);
         price_field(b, "lastPrice", d.close);
-        price_field(b, "lastQty", round(d.volume / (double)d.trades * 1e5) / 1e5);
-        price_field(b, "bidPrice", d.close);
-        price_field(b, "bidQty", round(d.volume / 1440 * 1e5) / 1e5);
-        price_field(b, "askPrice", d.close + tick);
-        price_field(b, "askQty", round(d.volume / 1200 * 1e5) / 1e5);
+        price_field(b, "lastQty", venue_to_double(day.last.lots, lots));
+        price_field(b, "bidPrice", venue_to_double(q.bid, y->decimals));
+        price_field(b, "bidQty", venue_to_double(q.bid_lots, lots));
+        price_field(b, "askPrice", venue_to_double(q.ask, y->decimals));
+        price_field(b, "askQty", venue_to_double(q.ask_lots, lots));
     }
     price_field(b, "openPrice", d.open);
     price_field(b, "highPrice", d.high);
@@ -127,16 +111,21 @@ static void ticker_24h(const struct answer_call *c, size_t i, bool full)
     price_field(b, "quoteVolume", d.volume_usd);
     buf_printf(
         b, "\"openTime\":%lld,\"closeTime\":%lld,\"firstId\":%llu,\"lastId\":%llu,\"count\":%llu}",
-        (long long)(c->now_ms - SIM_DAY_MS), (long long)c->now_ms,
-        (unsigned long long)(last_id - d.trades + 1), (unsigned long long)last_id,
-        (unsigned long long)d.trades);
+        (long long)(c->now_ms - SIM_DAY_MS), (long long)c->now_ms, (unsigned long long)day.first_id,
+        (unsigned long long)day.last.id, (unsigned long long)d.trades);
 }
 
 static void ticker_price(const struct answer_call *c, size_t i, bool full)
 {
+    struct flow_trade last;
     (void)full;
+    if (!flow_last(c->flow, VENUE_BINANCE, i, c->now_ms, &last)) {
+        buf_add_lit(&c->out->body, "null");
+        return;
+    }
     buf_printf(&c->out->body, "{\"symbol\":\"%sUSDT\",\"price\":\"%.8f\"}",
-               sim_symbol_at(i)->symbol, simulator_price(c->simulator, i, c->now_ms));
+               sim_symbol_at(i)->symbol,
+               venue_to_double(last.ticks, venue_price_decimals(VENUE_BINANCE, i)));
 }
 
 static void tickers(const struct answer_call *c,
@@ -178,13 +167,13 @@ static size_t asked_for(const struct answer_call *c)
 void answer_binance_ticker_24h(const struct answer_call *c)
 {
     size_t count = asked_for(c);
-    weigh(c, count == 0 || count > 100 ? 80 : count > 20 ? 40 : 2);
+    answer_binance_weigh(c, count == 0 || count > 100 ? 80 : count > 20 ? 40 : 2);
     tickers(c, ticker_24h);
 }
 
 void answer_binance_ticker_price(const struct answer_call *c)
 {
-    weigh(c, asked_for(c) == 1 ? 2 : 4);
+    answer_binance_weigh(c, asked_for(c) == 1 ? 2 : 4);
     tickers(c, ticker_price);
 }
 
@@ -243,7 +232,7 @@ static void klines(const struct answer_call *c, size_t symbol, const struct inte
     for (int64_t open = first; open <= last; open += each) {
         struct sim_candle k;
         if (open >= SIM_FIRST_MS &&
-            simulator_candle(c->simulator, symbol, open, open + each, c->now_ms, &k)) {
+            flow_candle(c->flow, VENUE_BINANCE, symbol, open, open + each, c->now_ms, &k)) {
             buf_add_str(&c->out->body, rows++ ? STR(",") : STR(""));
             kline(&c->out->body, &k, each);
         }
@@ -256,25 +245,27 @@ void answer_binance_klines(const struct answer_call *c)
     struct buf symbol = {0}, interval = {0};
     struct range r = {-1, -1, 500};
     const struct interval *v = NULL;
-    weigh(c, 2);
+    answer_binance_weigh(c, 2);
     if (!answer_param(c, "symbol", &symbol)) {
-        error(c, 400, -1102,
-              "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.");
+        answer_binance_error(
+            c, 400, -1102,
+            "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.");
     } else if (!answer_param(c, "interval", &interval)) {
-        error(c, 400, -1102,
-              "Mandatory parameter 'interval' was not sent, was empty/null, or malformed.");
-    } else if (symbol_of(buf_str(&symbol)) == SIZE_MAX) {
-        error(c, 400, -1121, "Invalid symbol.");
+        answer_binance_error(
+            c, 400, -1102,
+            "Mandatory parameter 'interval' was not sent, was empty/null, or malformed.");
+    } else if (venue_find(VENUE_BINANCE, buf_str(&symbol)) == SIZE_MAX) {
+        answer_binance_error(c, 400, -1121, "Invalid symbol.");
     } else if (!(v = find_interval(buf_str(&interval)))) {
-        error(c, 400, -1120, "Invalid interval.");
+        answer_binance_error(c, 400, -1120, "Invalid interval.");
     } else if (!answer_param_i64(c, "limit", &r.limit) ||
                !answer_param_i64(c, "startTime", &r.start) ||
                !answer_param_i64(c, "endTime", &r.end) || r.limit < 1 || r.start > INT64_MAX / 4 ||
                r.end > INT64_MAX / 4) {
-        error(c, 400, -1100, "Illegal characters found in a parameter.");
+        answer_binance_error(c, 400, -1100, "Illegal characters found in a parameter.");
     } else {
         r.limit = r.limit > MAX_ROWS ? MAX_ROWS : r.limit;
-        klines(c, symbol_of(buf_str(&symbol)), v, &r);
+        klines(c, venue_find(VENUE_BINANCE, buf_str(&symbol)), v, &r);
     }
     buf_fini(&symbol);
     buf_fini(&interval);
@@ -302,7 +293,7 @@ void answer_binance_exchange_info(const struct answer_call *c)
 {
     bool chosen[SIM_SYMBOLS], single;
     size_t count = 0;
-    weigh(c, 20);
+    answer_binance_weigh(c, 20);
     if (!choose(c, chosen, &single)) {
         return;
     }
@@ -323,6 +314,6 @@ void answer_binance_exchange_info(const struct answer_call *c)
 
 void answer_binance_time(const struct answer_call *c)
 {
-    weigh(c, 1);
+    answer_binance_weigh(c, 1);
     buf_printf(&c->out->body, "{\"serverTime\":%lld}", (long long)c->now_ms);
 }

@@ -2,36 +2,11 @@
  * are ISO with microseconds. SPDX-License-Identifier: MIT */
 #include "base/clock.h"
 #include "tools/answer.h"
+#include "tools/frames.h"
 
 #include <math.h>
 
-#define BASIS 0.00008   /* this venue's prices beside the market's */
-#define VENUE_PART 0.32 /* its volume beside that of a sim_candle */
 #define MAX_ROWS 300
-
-static bool is_listed(const struct sim_symbol *y)
-{
-    return strcmp(y->symbol, "USDC") != 0 && strcmp(y->symbol, "TRX") != 0;
-}
-
-/* "BTC-USD"; SIZE_MAX: no such product. */
-static size_t product_of(struct str id)
-{
-    if (!str_ends(id, STR("-USD"))) {
-        return SIZE_MAX;
-    }
-    struct str base = str_sub(id, 0, id.len - 4);
-    size_t i = sim_find_symbol(base);
-    return i == SIZE_MAX || !str_eq(base, str_of(sim_symbol_at(i)->symbol)) ||
-                   !is_listed(sim_symbol_at(i))
-               ? SIZE_MAX
-               : i;
-}
-
-static double venue(const struct sim_symbol *y, double price)
-{
-    return answer_venue_price(price, BASIS, y->decimals);
-}
 
 static void text_field(struct buf *b, const char *name, double value, int decimals)
 {
@@ -46,7 +21,7 @@ void answer_coinbase_products(const struct answer_call *c)
     buf_add_char(b, '[');
     for (size_t i = 0, count = 0; i < SIM_SYMBOLS; i++) {
         const struct sim_symbol *y = sim_symbol_at(i);
-        if (!is_listed(y)) {
+        if (!venue_lists(VENUE_COINBASE, i)) {
             continue;
         }
         buf_printf(b,
@@ -62,9 +37,9 @@ void answer_coinbase_products(const struct answer_call *c)
 }
 
 /* Finds the product of the path or writes the error. */
-static bool find_product(const struct answer_call *c, size_t *product)
+bool answer_coinbase_product(const struct answer_call *c, size_t *product)
 {
-    *product = product_of(c->name);
+    *product = venue_find(VENUE_COINBASE, c->name);
     if (*product == SIZE_MAX) {
         answer_text(c, 404, "{\"message\":\"NotFound\"}");
     }
@@ -72,57 +47,65 @@ static bool find_product(const struct answer_call *c, size_t *product)
 }
 
 /* The last day, or the error that there is none. */
-static bool last_day(const struct answer_call *c, size_t product, struct sim_candle *d)
+static bool last_day(const struct answer_call *c, size_t product, struct frame_day *d)
 {
-    if (!simulator_last_day(c->simulator, product, c->now_ms, d)) {
+    if (!frame_day_of(c->flow, VENUE_COINBASE, product, c->now_ms, d)) {
         answer_text(c, 404, "{\"message\":\"NotFound\"}");
         return false;
     }
     return true;
 }
 
+static void units_field(struct buf *b, const char *name, int64_t units, int decimals)
+{
+    buf_printf(b, "\"%s\":\"", name);
+    venue_add_units(b, units, decimals, decimals, true);
+    buf_add_lit(b, "\",");
+}
+
 void answer_coinbase_ticker(const struct answer_call *c)
 {
     size_t product;
-    struct sim_candle d;
-    if (!find_product(c, &product) || !last_day(c, product, &d)) {
+    struct frame_day d;
+    if (!answer_coinbase_product(c, &product) || !last_day(c, product, &d)) {
         return;
     }
-    const struct sim_symbol *y = sim_symbol_at(product);
+    struct frame_quote q = frame_quote_of(&d.last);
     struct buf *b = &c->out->body;
-    double price = venue(y, d.close), tick = 1 / pow(10, y->decimals);
-    char time[CLOCK_RFC3339_LEN + 1];
-    clock_format_rfc3339(c->now_ms, time);
+    int price = venue_price_decimals(VENUE_COINBASE, product);
     buf_add_char(b, '{');
-    text_field(b, "ask", price + tick, y->decimals);
-    text_field(b, "bid", price, y->decimals);
-    text_field(b, "volume", d.volume * VENUE_PART, 8);
-    buf_printf(b, "\"trade_id\":%lld,", (long long)(c->now_ms / 90));
-    text_field(b, "price", price, y->decimals);
-    text_field(b, "size", d.volume / (double)d.trades, 8);
-    /* the clock has milliseconds, the format six digits */
-    buf_printf(b, "\"time\":\"%.23s000Z\",\"rfq_volume\":\"0\"}", time);
+    units_field(b, "ask", q.ask, price);
+    units_field(b, "bid", q.bid, price);
+    text_field(b, "volume", d.day.volume, 8);
+    buf_printf(b, "\"trade_id\":%llu,", (unsigned long long)d.last.id);
+    units_field(b, "price", d.last.ticks, price);
+    units_field(b, "size", d.last.lots, venue_lot_decimals(VENUE_COINBASE, product));
+    buf_add_lit(b, "\"time\":\"");
+    frame_add_time(b, d.last.at_ms, flow_trade_us(&d.last));
+    buf_add_lit(b, "\",\"rfq_volume\":\"0\"}");
 }
 
 void answer_coinbase_stats(const struct answer_call *c)
 {
     size_t product;
-    struct sim_candle d, month;
-    if (!find_product(c, &product) || !last_day(c, product, &d)) {
+    struct frame_day day;
+    struct sim_candle d, month = {0};
+    if (!answer_coinbase_product(c, &product) || !last_day(c, product, &day)) {
         return;
     }
     const struct sim_symbol *y = sim_symbol_at(product);
     struct buf *b = &c->out->body;
+    d = day.day;
     int64_t from = c->now_ms / SIM_DAY_MS * SIM_DAY_MS - 29 * SIM_DAY_MS;
     buf_add_char(b, '{');
-    text_field(b, "open", venue(y, d.open), y->decimals);
-    text_field(b, "high", venue(y, d.high), y->decimals);
-    text_field(b, "low", venue(y, d.low), y->decimals);
-    text_field(b, "last", venue(y, d.close), y->decimals);
-    text_field(b, "volume", d.volume * VENUE_PART, 8);
-    (void)simulator_candle(c->simulator, product, from, c->now_ms + 1, c->now_ms, &month);
+    text_field(b, "open", d.open, y->decimals);
+    text_field(b, "high", d.high, y->decimals);
+    text_field(b, "low", d.low, y->decimals);
+    text_field(b, "last", d.close, y->decimals);
+    text_field(b, "volume", d.volume, 8);
+    (void)flow_candle(c->flow, VENUE_COINBASE, product, from, c->now_ms + 1, c->now_ms, &month);
     buf_add_lit(b, "\"volume_30day\":\"");
-    answer_fixed(b, month.volume * VENUE_PART, 8, true);
+    answer_fixed(b, month.volume, 8, true);
     buf_add_lit(b, "\",\"rfq_volume_24hour\":\"0\",\"rfq_volume_30day\":\"0\"}");
 }
 
@@ -155,17 +138,17 @@ static void candle_rows(const struct answer_call *c, size_t product, int64_t eac
     buf_add_char(b, '[');
     for (int64_t open = end / each * each; open >= start && rows < MAX_ROWS; open -= each) {
         struct sim_candle k;
-        if (!simulator_candle(c->simulator, product, open, open + each, c->now_ms, &k) ||
-            k.volume <= 0) {
+        if (!flow_candle(c->flow, VENUE_COINBASE, product, open, open + each, c->now_ms, &k) ||
+            k.trades == 0) {
             continue; /* empty buckets are left out */
         }
         buf_printf(b, "%s[%lld,", rows++ ? "," : "", (long long)(open / 1000));
         const double prices[] = {k.low, k.high, k.open, k.close};
         for (size_t i = 0; i < ARRAY_LEN(prices); i++) {
-            answer_fixed(b, venue(y, prices[i]), y->decimals, true);
+            answer_fixed(b, prices[i], y->decimals, true);
             buf_add_char(b, ',');
         }
-        answer_fixed(b, k.volume * VENUE_PART, 8, true);
+        answer_fixed(b, k.volume, 8, true);
         buf_add_char(b, ']');
     }
     buf_add_char(b, ']');
@@ -177,7 +160,7 @@ void answer_coinbase_candles(const struct answer_call *c)
     size_t product;
     int64_t granularity = 60, start = 0, end = c->now_ms;
     bool bad = false, known = false;
-    if (!find_product(c, &product)) {
+    if (!answer_coinbase_product(c, &product)) {
         return;
     }
     bool numeric = answer_param_i64(c, "granularity", &granularity);

@@ -1,23 +1,12 @@
 /* Kraken REST: one envelope {"error":[],"result":{...}}, HTTP 200 even for errors, numbers as text,
  * keys in its own names unless assetVersion=1. SPDX-License-Identifier: MIT */
 #include "tools/answer.h"
+#include "tools/frames.h"
 
 #include <math.h>
 #include <time.h>
 
-#define BASIS (-0.00005) /* this venue's prices beside the market's */
-#define VENUE_PART 0.11  /* its volume beside that of a sim_candle */
 #define MAX_ROWS 720
-
-static int decimals_of(const struct sim_symbol *y)
-{
-    return strcmp(y->symbol, "BTC") == 0 ? 1 : y->decimals;
-}
-
-static double venue(const struct sim_symbol *y, double price)
-{
-    return answer_venue_price(price, BASIS, decimals_of(y));
-}
 
 /* What it calls a coin in pair names. */
 static struct str coin_name(const struct sim_symbol *y)
@@ -43,7 +32,7 @@ static bool is_pair(const struct sim_symbol *y, struct str pair)
     return str_eq(coin, coin_name(y)) || str_eq(coin, str_of(y->symbol));
 }
 
-static size_t find_pair(struct str pair)
+size_t answer_kraken_pair(struct str pair)
 {
     for (size_t i = 0; i < SIM_SYMBOLS; i++) {
         if (is_pair(sim_symbol_at(i), pair)) {
@@ -53,14 +42,15 @@ static size_t find_pair(struct str pair)
     return SIZE_MAX;
 }
 
-static void error(const struct answer_call *c, const char *what)
+void answer_kraken_error(const struct answer_call *c, const char *what)
 {
     buf_clear(&c->out->body);
     buf_printf(&c->out->body, "{\"error\":[\"%s\"]}", what);
 }
 
-static void add_key(const struct answer_call *c, const struct sim_symbol *y)
+void answer_kraken_key(const struct answer_call *c, size_t symbol)
 {
+    const struct sim_symbol *y = sim_symbol_at(symbol);
     struct buf version = {0};
     if (answer_param(c, "assetVersion", &version) && str_eq(buf_str(&version), STR("1"))) {
         buf_printf(&c->out->body, "\"%s/USD\":", y->symbol);
@@ -85,28 +75,33 @@ static void add_ticker(const struct answer_call *c, size_t i)
 {
     const struct sim_symbol *y = sim_symbol_at(i);
     struct buf *b = &c->out->body;
+    struct frame_day whole_day;
     struct sim_candle day, today;
     int64_t midnight = c->now_ms / SIM_DAY_MS * SIM_DAY_MS;
-    add_key(c, y);
-    if (!simulator_last_day(c->simulator, i, c->now_ms, &day) ||
-        !simulator_candle(c->simulator, i, midnight, c->now_ms + 1, c->now_ms, &today)) {
+    answer_kraken_key(c, i);
+    if (!frame_day_of(c->flow, VENUE_KRAKEN, i, c->now_ms, &whole_day) ||
+        !flow_candle(c->flow, VENUE_KRAKEN, i, midnight, c->now_ms + 1, c->now_ms, &today)) {
         buf_add_lit(b, "null"); /* before there was a market */
         return;
     }
     int digits = y->decimals < 5 ? 5 : y->decimals; /* padded, as it does */
-    double last = venue(y, day.close), tick = 1 / pow(10, decimals_of(y));
-    double lot = day.volume * VENUE_PART / 1440;
-    double whole = lot < 1 ? 1 : floor(lot);
+    day = whole_day.day;
+    struct frame_quote q = frame_quote_of(&whole_day.last);
+    int price = venue_price_decimals(VENUE_KRAKEN, i), lot = venue_lot_decimals(VENUE_KRAKEN, i);
+    double bid_lots = venue_to_double(q.bid_lots, lot), ask_lots = venue_to_double(q.ask_lots, lot);
     buf_printf(b, "{\"a\":[\"%.*f\",\"%.0f\",\"%.3f\"],\"b\":[\"%.*f\",\"%.0f\",\"%.3f\"],", digits,
-               last + tick, whole, lot, digits, last, whole, lot);
-    buf_printf(b, "\"c\":[\"%.*f\",\"%.8f\"],", digits, last, day.volume / (double)day.trades);
-    add_two(b, "v", today.volume * VENUE_PART, day.volume * VENUE_PART, 8);
-    add_two(b, "p", mean_price(&today) * (1 + BASIS), mean_price(&day) * (1 + BASIS), digits);
-    buf_printf(b, "\"t\":[%llu,%llu],", (unsigned long long)(today.trades / 9),
-               (unsigned long long)(day.trades / 9));
-    add_two(b, "l", venue(y, today.low), venue(y, day.low), digits);
-    add_two(b, "h", venue(y, today.high), venue(y, day.high), digits);
-    buf_printf(b, "\"o\":\"%.*f\"}", digits, venue(y, today.open));
+               venue_to_double(q.ask, price), fmax(ask_lots, 1), ask_lots, digits,
+               venue_to_double(q.bid, price), fmax(bid_lots, 1), bid_lots);
+    buf_printf(b, "\"c\":[\"%.*f\",\"%.8f\"],", digits,
+               venue_to_double(whole_day.last.ticks, price),
+               venue_to_double(whole_day.last.lots, lot));
+    add_two(b, "v", today.volume, day.volume, 8);
+    add_two(b, "p", mean_price(&today), mean_price(&day), digits);
+    buf_printf(b, "\"t\":[%llu,%llu],", (unsigned long long)today.trades,
+               (unsigned long long)day.trades);
+    add_two(b, "l", today.low, day.low, digits);
+    add_two(b, "h", today.high, day.high, digits);
+    buf_printf(b, "\"o\":\"%.*f\"}", digits, today.open);
 }
 
 void answer_kraken_ticker(const struct answer_call *c)
@@ -117,14 +112,14 @@ void answer_kraken_ticker(const struct answer_call *c)
     size_t count = 0;
     c->out->content_type = "application/json";
     while (given && str_next(&rest, ',', &one)) {
-        size_t i = find_pair(one);
+        size_t i = answer_kraken_pair(one);
         ok = ok && i != SIZE_MAX;
         if (i != SIZE_MAX) {
             chosen[i] = true;
         }
     }
     if (!ok) {
-        error(c, "EQuery:Unknown asset pair");
+        answer_kraken_error(c, "EQuery:Unknown asset pair");
     } else {
         buf_add_lit(&c->out->body, "{\"error\":[],\"result\":{");
         for (size_t i = 0; i < SIM_SYMBOLS; i++) {
@@ -141,25 +136,24 @@ void answer_kraken_ticker(const struct answer_call *c)
 /* At most 720 rows whatever `since` says, the last one open; `last` is the newest closed one. */
 static void add_rows(const struct answer_call *c, size_t i, int64_t each, int64_t since)
 {
-    const struct sim_symbol *y = sim_symbol_at(i);
     struct buf *b = &c->out->body;
-    int digits = decimals_of(y);
+    int digits = venue_price_decimals(VENUE_KRAKEN, i);
     int64_t newest = c->now_ms / each * each, first = newest - (MAX_ROWS - 1) * each;
     size_t rows = 0;
     buf_add_lit(b, "{\"error\":[],\"result\":{");
-    add_key(c, y);
+    answer_kraken_key(c, i);
     buf_add_char(b, '[');
     for (int64_t open = first < SIM_FIRST_MS ? SIM_FIRST_MS : first; open <= newest; open += each) {
         struct sim_candle k;
         if (open / 1000 <= since ||
-            !simulator_candle(c->simulator, i, open, open + each, c->now_ms, &k)) {
+            !flow_candle(c->flow, VENUE_KRAKEN, i, open, open + each, c->now_ms, &k)) {
             continue;
         }
-        double mean = k.volume > 0 ? venue(y, mean_price(&k)) : 0;
+        double mean = k.volume > 0 ? mean_price(&k) : 0;
         buf_printf(b, "%s[%lld,\"%.*f\",\"%.*f\",\"%.*f\",\"%.*f\",\"%.*f\",\"%.8f\",%llu]",
-                   rows++ ? "," : "", (long long)(open / 1000), digits, venue(y, k.open), digits,
-                   venue(y, k.high), digits, venue(y, k.low), digits, venue(y, k.close), digits,
-                   mean, k.volume * VENUE_PART, (unsigned long long)(k.trades / 9));
+                   rows++ ? "," : "", (long long)(open / 1000), digits, k.open, digits, k.high,
+                   digits, k.low, digits, k.close, digits, mean, k.volume,
+                   (unsigned long long)k.trades);
     }
     buf_printf(b, "],\"last\":%lld}}", (long long)((newest - each) / 1000));
 }
@@ -176,13 +170,13 @@ void answer_kraken_ohlc(const struct answer_call *c)
     }
     c->out->content_type = "application/json";
     if (!answer_param(c, "pair", &pair)) {
-        error(c, "EGeneral:Invalid arguments");
-    } else if (find_pair(buf_str(&pair)) == SIZE_MAX) {
-        error(c, "EQuery:Unknown asset pair");
+        answer_kraken_error(c, "EGeneral:Invalid arguments");
+    } else if (answer_kraken_pair(buf_str(&pair)) == SIZE_MAX) {
+        answer_kraken_error(c, "EQuery:Unknown asset pair");
     } else if (!known) {
-        error(c, "EGeneral:Invalid arguments");
+        answer_kraken_error(c, "EGeneral:Invalid arguments");
     } else {
-        add_rows(c, find_pair(buf_str(&pair)), interval * SIM_MINUTE_MS, since);
+        add_rows(c, answer_kraken_pair(buf_str(&pair)), interval * SIM_MINUTE_MS, since);
     }
     buf_fini(&pair);
 }

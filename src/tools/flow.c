@@ -32,10 +32,16 @@ struct market {
     uint64_t window_first;
 };
 
+struct flow_hour;
+
 struct flow {
     struct simulator *simulator;
     unsigned rate;
     struct market *markets[VENUES][SIM_SYMBOLS];
+    /* the hour looked at last: neighbours are asked for one after the other */
+    const struct market *hour_of;
+    int64_t hour_index;
+    struct flow_hour *hour;
 };
 
 /* An hour of one market: minutes as the simulator has them and how many trades were before each. */
@@ -50,6 +56,7 @@ struct flow *flow_new(struct simulator *simulator, unsigned rate)
     assert(rate >= 1);
     f->simulator = simulator;
     f->rate = rate;
+    f->hour = mem_zero(sizeof(*f->hour));
     return f;
 }
 
@@ -65,6 +72,9 @@ void flow_free(struct flow *f)
                 mem_free(m);
             }
         }
+    }
+    if (f) {
+        mem_free(f->hour);
     }
     mem_free(f);
 }
@@ -126,10 +136,17 @@ static void day_counts(struct flow *f, const struct market *m, int64_t day, uint
     }
 }
 
-static void load_hour(struct flow *f, const struct market *m, int64_t hour, struct flow_hour *out)
+/* Lives until the next call. */
+static const struct flow_hour *load_hour(struct flow *f, const struct market *m, int64_t hour)
 {
     uint64_t hours[25];
     double weights[60];
+    struct flow_hour *out = f->hour;
+    if (f->hour_of == m && f->hour_index == hour) {
+        return out;
+    }
+    f->hour_of = m;
+    f->hour_index = hour;
     day_counts(f, m, hour / 24, hours);
     simulator_hour(f->simulator, m->symbol, hour, out->minutes);
     for (size_t i = 0; i < 60; i++) {
@@ -140,6 +157,7 @@ static void load_hour(struct flow *f, const struct market *m, int64_t hour, stru
     for (size_t i = 0; i < 61; i++) {
         out->before[i] += first;
     }
+    return out;
 }
 
 /* ---- the shape of a minute: all that trades are drawn from, and its candle ---- */
@@ -303,19 +321,18 @@ static struct flow_minute *minute_list(struct flow *f, struct market *m, int64_t
     if (minute * SIM_MINUTE_MS < SIM_FIRST_MS) {
         return list;
     }
-    struct flow_hour h;
     struct shape s;
     size_t i = (size_t)(minute % 60);
-    load_hour(f, m, minute / 60, &h);
-    list->first_id = h.before[i] + 1;
-    list->count = h.before[i + 1] - h.before[i];
+    const struct flow_hour *h = load_hour(f, m, minute / 60);
+    list->first_id = h->before[i] + 1;
+    list->count = h->before[i + 1] - h->before[i];
     if (list->count > m->room[which]) {
         mem_free(list->trades);
         list->trades = mem_array(list->count, sizeof(struct flow_trade));
         m->room[which] = list->count;
     }
     if (list->count) {
-        shape_minute(m, &h.minutes[i], list->count, &s);
+        shape_minute(m, &h->minutes[i], list->count, &s);
         draw_trades(f, m, &s, list);
     }
     return list;
@@ -354,9 +371,8 @@ int64_t flow_minute_of_id(struct flow *f, enum venue v, size_t symbol, uint64_t 
     while (h < 23 && hours[h + 1] < id) {
         h++;
     }
-    struct flow_hour hour;
-    load_hour(f, m, day * 24 + (int64_t)h, &hour);
-    while (i < 59 && hour.before[i + 1] < id) {
+    const struct flow_hour *hour = load_hour(f, m, day * 24 + (int64_t)h);
+    while (i < 59 && hour->before[i + 1] < id) {
         i++;
     }
     return (day * 24 + (int64_t)h) * 60 + (int64_t)i;
@@ -413,13 +429,12 @@ static void join(struct sim_candle *sum, const struct sim_candle *c)
 static void join_minutes(struct flow *f, struct market *m, int64_t from, int64_t to,
                          struct sim_candle *sum)
 {
-    struct flow_hour h;
-    load_hour(f, m, from / 60, &h);
+    const struct flow_hour *h = load_hour(f, m, from / 60);
     for (int64_t minute = from; minute < to; minute++) {
         size_t i = (size_t)(minute % 60);
         struct shape s;
         struct sim_candle c;
-        shape_minute(m, &h.minutes[i], h.before[i + 1] - h.before[i], &s);
+        shape_minute(m, &h->minutes[i], h->before[i + 1] - h->before[i], &s);
         shape_candle(m, &s, minute * SIM_MINUTE_MS, &c);
         join(sum, &c);
     }
@@ -534,7 +549,6 @@ bool flow_last_day(struct flow *f, enum venue v, size_t symbol, int64_t now_ms,
         return false;
     }
     if (m->window_minute != now) {
-        struct flow_hour h;
         m->window_minute = now;
         m->window = (struct sim_candle){.open_ms = from * SIM_MINUTE_MS};
         /* by hours, so that hours that are known are not drawn again */
@@ -548,8 +562,7 @@ bool flow_last_day(struct flow *f, enum venue v, size_t symbol, int64_t now_ms,
         if (now % 60) {
             join_minutes(f, m, now / 60 * 60, now, &m->window);
         }
-        load_hour(f, m, from / 60, &h);
-        m->window_first = h.before[from % 60] + 1;
+        m->window_first = load_hour(f, m, from / 60)->before[from % 60] + 1;
     }
     *out = m->window;
     *first_id = m->window_first;

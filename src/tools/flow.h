@@ -26,6 +26,10 @@ struct flow_trade {
     bool buy;      /* the taker bought */
 };
 
+/* What a venue that counts microseconds adds to the time of a trade: 0 to 999, the same for all of
+ * one moment. */
+unsigned flow_trade_us(const struct flow_trade *t);
+
 struct flow_minute {
     int64_t minute; /* Unix minutes */
     size_t count;
@@ -43,6 +47,15 @@ void flow_free(struct flow *f);
 const struct flow_minute *flow_minute(struct flow *f, enum venue v, size_t symbol, int64_t minute);
 /* The newest trade at or before `at_ms`; false when there is none within a day. */
 bool flow_last(struct flow *f, enum venue v, size_t symbol, int64_t at_ms, struct flow_trade *out);
+/* Up to `max` trades in order of id, none later than `now_ms`; gives how many. From an id on; from
+ * a time on; the last ones below an id (UINT64_MAX: the newest). Each looks through three days at
+ * most. */
+size_t flow_from_id(struct flow *f, enum venue v, size_t symbol, uint64_t id, int64_t now_ms,
+                    struct flow_trade *out, size_t max);
+size_t flow_from_time(struct flow *f, enum venue v, size_t symbol, int64_t from_ms, int64_t now_ms,
+                      struct flow_trade *out, size_t max);
+size_t flow_before_id(struct flow *f, enum venue v, size_t symbol, uint64_t id, int64_t now_ms,
+                      struct flow_trade *out, size_t max);
 /* The minute in which that trade is; INT64_MIN: there can be none. */
 int64_t flow_minute_of_id(struct flow *f, enum venue v, size_t symbol, uint64_t id);
 

@@ -58,7 +58,7 @@ void frame_coinbase_match(struct buf *b, size_t symbol, const struct flow_trade 
     key_units(b, "price", t->ticks, venue_price_decimals(VENUE_COINBASE, symbol), true);
     product(b, symbol);
     sequence(b, t->id, 0);
-    stamp(b, t->at_ms, (unsigned)(t->id * 7 % 1000));
+    stamp(b, t->at_ms, flow_trade_us(t));
     buf_add_char(b, '}');
 }
 
@@ -90,7 +90,7 @@ void frame_coinbase_ticker(struct buf *b, size_t symbol, const struct frame_day 
     key_units(b, "best_ask", q.ask, price, true);
     key_units(b, "best_ask_size", q.ask_lots, lot, false);
     buf_add_str(b, t->buy ? STR(",\"side\":\"buy\"") : STR(",\"side\":\"sell\""));
-    stamp(b, t->at_ms, (unsigned)(t->id * 7 % 1000));
+    stamp(b, t->at_ms, flow_trade_us(t));
     buf_printf(b, ",\"trade_id\":%" PRIu64, t->id);
     key_units(b, "last_size", t->lots, lot, true);
     buf_add_char(b, '}');

@@ -32,7 +32,7 @@ void frame_kraken_trades(struct buf *b, size_t symbol, const struct flow_trade *
                                    : STR(",\"ord_type\":\"market\",\"trade_id\":"));
         buf_add_u64(b, t[i].id);
         buf_add_lit(b, ",\"timestamp\":\"");
-        frame_add_time(b, t[i].at_ms, (unsigned)(t[i].id * 7 % 1000));
+        frame_add_time(b, t[i].at_ms, flow_trade_us(&t[i]));
         buf_add_lit(b, "\"}");
     }
     buf_add_lit(b, "]}");
@@ -59,6 +59,6 @@ void frame_kraken_ticker(struct buf *b, size_t symbol, const struct frame_day *d
                c->volume, price, c->volume > 0 ? c->volume_usd / c->volume : c->close, price,
                c->low, price, c->high, price, c->close - c->open, (c->close / c->open - 1) * 100,
                c->trades);
-    frame_add_time(b, t->at_ms, (unsigned)(t->id * 7 % 1000));
+    frame_add_time(b, t->at_ms, flow_trade_us(t));
     buf_add_lit(b, "\"}]}");
 }

@@ -17,6 +17,27 @@ TEST(a_virtual_clock_moves_only_when_told)
     assert_int_equal(clock_mono_us(&c), 501500);
 }
 
+TEST(a_virtual_clock_that_is_released_goes_on_from_where_it_stood)
+{
+    struct clock c;
+    clock_init_virtual(&c, 500, 1000000);
+    clock_set_wall_us(&c, 2000000000);
+    assert_int_equal(clock_mono_ms(&c), 500);
+    assert_int_equal(clock_wall_us(&c), 2000000000);
+    uint64_t before_us = clock_mono_us(clock_real());
+    clock_release(&c);
+    assert_false(c.is_virtual);
+    while (clock_mono_us(&c) < 501000) {
+    }
+    uint64_t passed_us = clock_mono_us(clock_real()) - before_us;
+    assert_true(passed_us >= 1000);
+    assert_true(clock_mono_us(&c) <= 500000 + clock_mono_us(clock_real()) - before_us);
+    int64_t wall_us = clock_wall_us(&c);
+    assert_true(wall_us >= 2000000000 && wall_us < 2000000000 + 60000000);
+    clock_release(&c); /* nothing more happens */
+    assert_true(clock_mono_us(&c) >= 501000 && clock_mono_us(&c) < 500000 + 60000000);
+}
+
 TEST(the_real_clock_is_the_machines)
 {
     uint64_t before = clock_mono_us(clock_real());
@@ -112,6 +133,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_virtual_clock_moves_only_when_told),
+        cmocka_unit_test(a_virtual_clock_that_is_released_goes_on_from_where_it_stood),
         cmocka_unit_test(the_real_clock_is_the_machines),
         cmocka_unit_test(rfc3339_is_written_as_the_system_would),
         cmocka_unit_test(rfc3339_is_read_in_its_forms),

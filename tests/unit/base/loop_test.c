@@ -125,6 +125,43 @@ static void timers_fire_in_order_of_their_time(void **state)
     loop_free(l);
 }
 
+static void a_virtual_loop_waits_only_when_asked_to_in_real_time(void **state)
+{
+    struct clock clock;
+    struct timer timer = {0};
+    struct defer defer = {0};
+    int count = 0;
+    clock_init_virtual(&clock, 1000, 0);
+    struct loop *l = make_loop(*(enum io_kind *)*state, &clock);
+    loop_turn(l, 0);
+    assert_false(loop_has_work(l));
+    timer_start(l, &timer, 1010, count_up, &count);
+    assert_false(loop_has_work(l));
+    uint64_t start_us = clock_mono_us(clock_real());
+    int turns = 0;
+    for (; clock_mono_us(clock_real()) - start_us < 24000; turns++) {
+        loop_turn_real(l, 25); /* a signal may end one early; without waiting it takes thousands */
+    }
+    assert_true(turns < 10);
+    assert_int_equal(count, 0);
+    clock_advance_us(&clock, 10000);
+    assert_true(loop_has_work(l));
+    loop_turn(l, -1);
+    assert_int_equal(count, 1);
+    assert_false(loop_has_work(l));
+    loop_defer(l, &defer, count_up, &count);
+    assert_true(loop_has_work(l));
+    loop_turn_real(l, -1); /* does not wait: there is something to do */
+    assert_int_equal(count, 2);
+    assert_false(loop_stopping(l));
+    loop_stop(l);
+    loop_turn_real(l, -1);
+    assert_true(loop_stopping(l));
+    loop_run(l);
+    assert_false(loop_stopping(l));
+    loop_free(l);
+}
+
 /* ---- streams ---- */
 
 struct end {
@@ -219,6 +256,62 @@ static void a_stream_reads_ends_and_closes_late(void **state)
     assert_int_equal(a.closed, 0);
     turns(l, &a.closed);
     assert_int_equal(a.closed, 1);
+    loop_free(l);
+}
+
+static void a_stream_may_let_go_of_its_socket(void **state)
+{
+    struct loop *l = make_loop(*(enum io_kind *)*state, NULL);
+    struct loop *other = make_loop(*(enum io_kind *)*state, NULL);
+    struct end a, b = {.loop = other};
+    int raw = -1;
+    pair(l, &a, &raw);
+    loop_turn(l, 0);
+    assert_int_equal(write(raw, "one", 3), 3);
+    for (int i = 0; i < 100 && a.len < 3; i++) {
+        loop_turn(l, 10);
+    }
+    assert_int_equal(write(raw, "two", 3), 3);
+    stream_detach(l, &a.stream);
+    assert_int_equal(a.closed, 0);
+    turns(l, &a.closed);
+    assert_true(a.stream.fd >= 0);
+    /* Each byte came to one of the two, and the socket works on. */
+    assert_int_equal(write(raw, "three", 5), 5);
+    assert_int_equal(stream_open(other, &b.stream, a.stream.fd, &end_ops), OK);
+    for (int i = 0; i < 100 && a.len + b.len < 11; i++) {
+        loop_turn(l, 0);
+        loop_turn(other, 10);
+    }
+    assert_int_equal(a.len + b.len, 11);
+    assert_memory_equal(a.got, "onetwo", a.len);
+    assert_string_equal(b.got, "onetwothree" + a.len);
+    assert_int_equal(a.ended, 0);
+    close(raw);
+    turns(other, &b.ended);
+    stream_close(other, &b.stream, false);
+    turns(other, &b.closed);
+    loop_free(l);
+    loop_free(other);
+}
+
+static void a_stream_is_closed_though_it_was_let_go(void **state)
+{
+    struct loop *l = make_loop(*(enum io_kind *)*state, NULL);
+    struct end a;
+    int raw = -1;
+    char byte = 0;
+    pair(l, &a, &raw);
+    loop_turn(l, 0);
+    stream_detach(l, &a.stream);
+    stream_close(l, &a.stream, false);
+    turns(l, &a.closed);
+    assert_int_equal(a.closed, 1);
+    if (a.stream.fd >= 0) { /* it had left the loop already: the owner's */
+        close(a.stream.fd);
+    }
+    assert_int_equal(read(raw, &byte, 1), 0);
+    close(raw);
     loop_free(l);
 }
 
@@ -452,8 +545,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BOTH(a_turn_collects_then_defers_then_flushes),
         BOTH(timers_fire_in_order_of_their_time),
+        BOTH(a_virtual_loop_waits_only_when_asked_to_in_real_time),
         BOTH(a_stream_reads_ends_and_closes_late),
         BOTH(a_stream_may_be_closed_in_its_own_callback),
+        BOTH(a_stream_may_let_go_of_its_socket),
+        BOTH(a_stream_is_closed_though_it_was_let_go),
         BOTH(a_paused_stream_reads_nothing),
         BOTH(many_sends_go_out_in_one_batch_and_say_what_was_taken),
         BOTH(a_connection_is_accepted_and_a_refused_one_says_so),

@@ -113,8 +113,9 @@ TEST(candles_come_back_as_they_were_and_survive_reopening)
 {
     struct rig *r = begin();
     open_db(r);
-    struct stored_candle rows[] = {candle("BTC", "1m", 120000, "3"), candle("BTC", "1m", 60000, "2"),
-                                   candle("ETH", "1m", 60000, "7"), candle("BTC", "5m", 0, "9")};
+    struct stored_candle rows[] = {candle("BTC", "1m", 120000, "3"),
+                                   candle("BTC", "1m", 60000, "2"), candle("ETH", "1m", 60000, "7"),
+                                   candle("BTC", "5m", 0, "9")};
     rows[0].taker_buy = 0.5;
     put(r, rows, 4);
     close_db(r);
@@ -184,8 +185,9 @@ TEST(pruning_forgets_old_ones_of_all_symbols_and_of_one_interval)
     struct rig *r = begin();
     open_db(r);
     struct stored_candle rows[] = {
-        candle("AAA", "1m", 1000, "1"), candle("AAA", "1m", 2000, "1"), candle("BBB", "1m", 1000, "1"),
-        candle("ZZZ", "1m", 1000, "1"), candle("ZZZ", "1h", 1000, "1"),
+        candle("AAA", "1m", 1000, "1"), candle("AAA", "1m", 2000, "1"),
+        candle("BBB", "1m", 1000, "1"), candle("ZZZ", "1m", 1000, "1"),
+        candle("ZZZ", "1h", 1000, "1"),
     };
     put(r, rows, 5);
     db_candles_prune(r->db, STR("1m"), 2000, value_done, r);

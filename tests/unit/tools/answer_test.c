@@ -22,6 +22,7 @@ static int setup(void **state)
 {
     struct market *m = calloc(1, sizeof(*m));
     m->world.simulator = simulator_new(42);
+    m->world.flow = flow_new(m->world.simulator, 1);
     answer_init(&m->answer);
     *state = m;
     return 0;
@@ -32,6 +33,7 @@ static int teardown(void **state)
     struct market *m = *state;
     json_free(m->root);
     answer_fini(&m->answer);
+    flow_free(m->world.flow);
     simulator_free(m->world.simulator);
     free(m);
     return 0;
@@ -137,6 +139,7 @@ static void the_same_seed_and_time_give_the_same_bytes(void **state)
         "/0/public/SystemStatus"};
     struct market *m = *state;
     struct market other = {.world.simulator = simulator_new(42)};
+    other.world.flow = flow_new(other.world.simulator, 1);
     answer_init(&other.answer);
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
         (void)ask(&other, paths[ARRAY_LEN(paths) - 1 - i]); /* caches filled in another order */
@@ -156,6 +159,7 @@ static void the_same_seed_and_time_give_the_same_bytes(void **state)
     buf_fini(&before);
     json_free(other.root);
     answer_fini(&other.answer);
+    flow_free(other.world.flow);
     simulator_free(other.world.simulator);
 }
 
