@@ -40,6 +40,13 @@ static void write_book_side(struct json_writer *w, struct decimal d)
     write_exact(w, d, !decimal_is_zero(d));
 }
 
+/* A computed price: nine significant digits, for more would be noise of the conversion. */
+static void write_computed(struct json_writer *w, double value)
+{
+    int whole = value >= 1 ? (int)floor(log10(value)) + 1 : 0;
+    json_decimal(w, value, value >= 1 ? (whole < 9 ? 9 - whole : 0) : 12);
+}
+
 static void write_time(struct json_writer *w, int64_t unix_ms)
 {
     if (unix_ms > 0) {
@@ -115,10 +122,10 @@ static void write_price_field(struct json_writer *w, int field, const char *symb
         json_decimal(w, q->volume_24h_usd, 2);
         break;
     case PRICE_HIGH_24H:
-        json_decimal(w, q->high_24h, 12);
+        write_computed(w, q->high_24h);
         break;
     case PRICE_LOW_24H:
-        json_decimal(w, q->low_24h, 12);
+        write_computed(w, q->low_24h);
         break;
     case PRICE_BID:
         write_book_side(w, q->bid);
@@ -235,7 +242,7 @@ static void write_feed(struct json_writer *w, enum market_venue v, const char *s
     json_key(w, "price");
     write_exact(w, f->price, f->known);
     json_key(w, "price_usd");
-    json_decimal(w, f->price_usd, 12);
+    write_computed(w, f->price_usd);
     json_key(w, "bid");
     write_book_side(w, f->bid);
     json_key(w, "ask");
