@@ -395,8 +395,8 @@ void api_shard_free(struct api_shard *s)
     timer_stop(s->loop, &s->heartbeat);
     timer_stop(s->loop, &s->poll_timer);
     net_server_free(s->net);
-    wants_fini(&s->wants);
     sio_free(s->sio);
+    wants_fini(&s->wants);
     fanout_free(s->fanout);
     answers_unref(s->answers);
     buf_fini(&s->scratch);

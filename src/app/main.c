@@ -24,6 +24,7 @@ static const struct {
     {"conformance", tool_conformance, "serve what public protocol test suites expect"},
     {"analyse", tool_analyse, "indicators and statistics of a candle file"},
     {"backtest", tool_backtest, "what following the trading signal would have brought"},
+    {"candles", tool_candles, "print candles of a recording or tape as CSV"},
     {"version", print_version, "print the version"},
 };
 

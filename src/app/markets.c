@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/markets.h"
 
-#include "app/moods.h"
 #include "app/archive.h"
+#include "app/moods.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -14,8 +14,7 @@
 
 static_assert((int)MARKET_BINANCE == (int)VENUE_BINANCE &&
                   (int)MARKET_COINBASE == (int)VENUE_COINBASE &&
-                  (int)MARKET_KRAKEN == (int)VENUE_KRAKEN &&
-                  (int)MARKET_VENUES == (int)VENUE_COUNT,
+                  (int)MARKET_KRAKEN == (int)VENUE_KRAKEN && (int)MARKET_VENUES == (int)VENUE_COUNT,
               "the venues of wire and market are the same");
 
 enum {
@@ -125,7 +124,7 @@ static void ask_history(struct markets *m, uint32_t symbol, enum market_venue v)
     static const struct {
         enum interval interval;
         size_t count;
-    } plan[] = {{INTERVAL_1H, 500},  {INTERVAL_1M, 500},  {INTERVAL_1D, 400},
+    } plan[] = {{INTERVAL_1H, 500}, {INTERVAL_1M, 500},  {INTERVAL_1D, 400},
                 {INTERVAL_5M, 300}, {INTERVAL_15M, 300}, {INTERVAL_4H, 300}};
     for (size_t i = 0; i < ARRAY_LEN(plan); i++) {
         archive_load(m->archive, symbol, v, plan[i].interval, plan[i].count);
@@ -414,21 +413,18 @@ enum err markets_new(const struct markets_opts *opts, struct markets **out, stru
     struct markets *m = mem_zero(sizeof(*m));
     m->opts = *opts;
     m->loop = opts->loop;
-    m->market = market_new(&(struct market_opts){
-        .listener = {.changed = on_quote, .trade = on_trade, .self = m}});
-    m->candles = candles_new(&(struct candles_opts){
-        .listener = {.closed = on_closed, .changed = on_candle, .self = m}});
-    m->archive = archive_new(&(struct archive_opts){
-        .loop = m->loop,
-        .db = opts->db,
-        .market = m->market,
-        .candles = m->candles,
-        .loaded = on_loaded,
-        .self = m});
-    m->moods = moods_new(&(struct moods_opts){.loop = m->loop,
-                                              .market = m->market,
-                                              .candles = m->candles,
-                                              .summary = opts->summary});
+    m->market = market_new(
+        &(struct market_opts){.listener = {.changed = on_quote, .trade = on_trade, .self = m}});
+    m->candles = candles_new(
+        &(struct candles_opts){.listener = {.closed = on_closed, .changed = on_candle, .self = m}});
+    m->archive = archive_new(&(struct archive_opts){.loop = m->loop,
+                                                    .db = opts->db,
+                                                    .market = m->market,
+                                                    .candles = m->candles,
+                                                    .loaded = on_loaded,
+                                                    .self = m});
+    m->moods = moods_new(&(struct moods_opts){
+        .loop = m->loop, .market = m->market, .candles = m->candles, .summary = opts->summary});
     enum err e = fetch_curl_new(m->loop, &m->fetch);
     if (e == OK) {
         e = link_curl_new(m->loop, &m->link);

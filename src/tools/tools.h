@@ -17,5 +17,7 @@ int tool_conformance(int argc, char **argv);
 int tool_analyse(int argc, char **argv);
 /* `coincast backtest`: what following the signal would have brought on candle files. */
 int tool_backtest(int argc, char **argv);
+/* `coincast candles`: the trades of a recording or tape as candles, in CSV. */
+int tool_candles(int argc, char **argv);
 
 #endif

@@ -216,9 +216,9 @@ static void count(struct tape_reader *t, enum tape_venue venue, struct totals *o
 static void play(const char *path, enum tape_venue venue, size_t piece, struct totals *out)
 {
     struct buf packed = {0}, plain = {0};
+    fixture_read(path, &packed); /* first: it skips the test where there are no fixtures */
     struct gunzip *g = gunzip_new();
     struct tape_reader *t = tape_new();
-    fixture_read(path, &packed);
     for (struct str rest = buf_str(&packed); rest.len > 0;) {
         struct str in = str_sub(rest, 0, piece);
         enum err e = OK;
