@@ -232,7 +232,7 @@ void run_command(struct api_shard *s, struct conn *c, struct str text)
     int64_t retry_s = 0;
     char sentence[COMMAND_PROBLEM_LEN];
     metric_add(&commands_total, 1);
-    if (!session_take_token(s, c, &retry_s)) {
+    if (!session_take_token(s, session_of(c), conn_peer_is_loopback(c), &retry_s)) {
         send_error(s, c,
                    &(struct error_text){.code = "rate_limited",
                                         .message = "Too many commands; slow down.",

@@ -17,7 +17,8 @@ struct main_symbol {
     bool asked;      /* `want` was called with true */
     uint32_t wanted; /* shards on which somebody wants it */
     uint64_t unwanted_ms;
-    struct signal *signal; /* owned; NULL: none yet */
+    struct signal *signal;                     /* owned; NULL: none yet */
+    const struct channel_info *signal_channel; /* of this symbol; NULL: none yet */
 };
 
 struct markets {
@@ -37,7 +38,7 @@ struct markets {
     bool ticker_due;
     struct timer ticker_timer, wants_timer;
     /* signals and sentiment */
-    const struct channel_info *signals, *standing, *sentiment;
+    const struct channel_info *signals, *sentiment;
     struct buf sentiment_data; /* newest, without its time and mode */
     struct timer standing_timer, sentiment_timer;
     /* candles: by key * INTERVALS + interval */
@@ -61,6 +62,7 @@ struct api_main {
     unsigned known;      /* a bit per field that was known at the last dashboard message */
     uint64_t shown_version;
     struct markets markets;
+    struct sio_memory *sio;
 };
 
 /* ---- publisher.c ---- */

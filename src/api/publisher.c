@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "api/main_in.h"
 #include "api/messages.h"
+#include "api/sio.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -316,6 +317,20 @@ void letter_demand(void *self, void *unused, uint64_t number)
 
 /* ---- life ---- */
 
+struct sio_memory *api_main_sio_memory(struct api_main *a)
+{
+    return a->sio;
+}
+
+struct api_shard *api_main_shard_at(struct api_main *a, unsigned index, struct mailbox **mail)
+{
+    if (index >= a->shard_count) {
+        return NULL;
+    }
+    *mail = a->shards[index].mail;
+    return a->shards[index].shard;
+}
+
 struct api_main *api_main_new(const struct api_main_opts *opts)
 {
     struct api_main *a = mem_zero(sizeof(*a));
@@ -330,6 +345,7 @@ struct api_main *api_main_new(const struct api_main_opts *opts)
         mem_free(a);
         return NULL;
     }
+    a->sio = sio_memory_new(opts->loop, a);
     return a;
 }
 
@@ -342,6 +358,7 @@ void api_main_free(struct api_main *a)
     timer_stop(a->opts.loop, &a->dashboard_timer);
     timer_stop(a->opts.loop, &a->btc_timer);
     markets_fini(a);
+    sio_memory_free(a->sio);
     for (struct list *node = list_pop(&a->waiting); node; node = list_pop(&a->waiting)) {
         mem_free(containerof(node, struct waiting, node));
     }

@@ -1,6 +1,7 @@
 /* The route table, and the short answers. SPDX-License-Identifier: MIT */
 #include "api/assets.h"
 #include "api/session.h"
+#include "api/sio.h"
 #include "base/alloc.h"
 #include "base/metrics.h"
 
@@ -321,6 +322,10 @@ void route_request(struct api_shard *s, struct conn *c, const struct http_reques
     const struct asset *asset = asset_at(r->path);
     if (asset && (r->method == HTTP_GET || r->method == HTTP_HEAD)) {
         reply_asset(c, r, asset);
+        return;
+    }
+    if (str_starts(r->path, STR("/socket.io/"))) {
+        sio_shard_request(s, c, r, body);
         return;
     }
     reply_problem(c, 404, "Not Found", "There is nothing at this address.", (struct str){0});

@@ -8,8 +8,9 @@
 #include "api/messages.h"
 #include "api/wishes.h"
 #include "base/list.h"
+#include "net/engine.h"
 
-enum session_kind { SESSION_HTTP, SESSION_WS, SESSION_SSE, SESSION_POLL };
+enum session_kind { SESSION_HTTP, SESSION_WS, SESSION_SSE, SESSION_POLL, SESSION_SIO };
 
 struct session {
     struct member member;
@@ -20,6 +21,7 @@ struct session {
     uint16_t tokens;
     uint8_t kind;
     bool authorized;
+    struct engine_link link; /* what the Socket.IO engine keeps with a conn of its own */
 };
 
 struct api_shard {
@@ -29,6 +31,9 @@ struct api_shard {
     struct fanout *fanout;
     struct answers *answers; /* NULL until the first letter */
     struct list waiting, streams, polls;
+    struct sio_server *sio;
+    struct sio_memory *sio_memory; /* of the main half: named in letters only */
+    struct list sio_waiting;       /* clients that want to resume */
     uint64_t next_ticket;
     uint64_t demanded_ms; /* when C5 last asked main for a fetch */
     struct timer heartbeat, poll_timer, drain_timer;
@@ -45,7 +50,10 @@ struct api_shard *shard_of(struct conn *c);
 /* Waits for a letter's answer under a new ticket. */
 uint64_t session_wait(struct api_shard *s, struct conn *c);
 /* True: within the client's rate; else *retry_s says when. */
-bool session_take_token(struct api_shard *s, struct conn *c, int64_t *retry_s);
+bool session_take_token(struct api_shard *s, struct session *session, bool loopback,
+                        int64_t *retry_s);
+/* How long a client should wait before it comes back: each another time. */
+unsigned shard_spread_ms(struct api_shard *s);
 /* Takes letters in when the cursor names a message that is still among them: the client has it from
  * another shard. May close conns. */
 void shard_reach(struct api_shard *s, struct str cursor);

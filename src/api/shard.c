@@ -2,6 +2,7 @@
 #include "api/api.h"
 
 #include "api/session.h"
+#include "api/sio.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -49,11 +50,11 @@ uint64_t session_wait(struct api_shard *s, struct conn *c)
 }
 
 /* A token bucket a client: commands_per_s a second, twice that at once. */
-bool session_take_token(struct api_shard *s, struct conn *c, int64_t *retry_s)
+bool session_take_token(struct api_shard *s, struct session *session, bool loopback,
+                        int64_t *retry_s)
 {
-    struct session *session = session_of(c);
     uint32_t rate = s->opts.settings->commands_per_s;
-    if (rate == 0 || (conn_peer_is_loopback(c) && !s->opts.settings->limit_loopback)) {
+    if (rate == 0 || (loopback && !s->opts.settings->limit_loopback)) {
         return true;
     }
     uint32_t now = (uint32_t)loop_now_ms(s->loop);
@@ -89,6 +90,9 @@ static void on_request(void *self, struct conn *c, const struct http_request *r,
 static void on_message(void *self, struct conn *c, bool binary, struct str text)
 {
     struct api_shard *s = self;
+    if (engine_on_message(&session_of(c)->link, c, binary, text)) {
+        return;
+    }
     if (binary) {
         conn_close_ws(c, WS_CLOSE_UNSUPPORTED, STR("this endpoint takes text"));
         return;
@@ -99,19 +103,25 @@ static void on_message(void *self, struct conn *c, bool binary, struct str text)
 static void on_congested(void *self, struct conn *c)
 {
     struct api_shard *s = self;
+    if (session_of(c)->link.session) {
+        sio_shard_congested(s, session_of(c)->link.session);
+    }
     fanout_stall(s->fanout, &session_of(c)->member);
 }
 
 static void on_drained(void *self, struct conn *c)
 {
     struct api_shard *s = self;
-    fanout_drained(s->fanout, &session_of(c)->member);
+    if (!engine_on_drained(&session_of(c)->link, c)) {
+        fanout_drained(s->fanout, &session_of(c)->member);
+    }
 }
 
 /* Before the close frame's answer: no message may follow a close frame. */
 static void on_closing(void *self, struct conn *c)
 {
     struct api_shard *s = self;
+    (void)engine_on_closing(&session_of(c)->link, c);
     fanout_leave(s->fanout, &session_of(c)->member);
 }
 
@@ -146,14 +156,29 @@ static struct conn *conn_of_member(struct member *m)
     return conn_of(containerof(m, struct session, member));
 }
 
+/* NULL: the member is a conn's. */
+static struct sio_client *sio_of_member(struct member *m)
+{
+    struct session *session = containerof(m, struct session, member);
+    return session->kind == SESSION_SIO ? containerof(session, struct sio_client, session) : NULL;
+}
+
 static void member_write(struct member *m, struct str bytes)
 {
-    conn_write_now(conn_of_member(m), bytes);
+    if (sio_of_member(m)) {
+        sio_client_write(sio_of_member(m), bytes, true);
+    } else {
+        conn_write_now(conn_of_member(m), bytes);
+    }
 }
 
 static void member_queue(struct member *m, struct str bytes)
 {
-    conn_write(conn_of_member(m), bytes);
+    if (sio_of_member(m)) {
+        sio_client_write(sio_of_member(m), bytes, false);
+    } else {
+        conn_write(conn_of_member(m), bytes);
+    }
 }
 
 static void members_flush(void *self)
@@ -164,12 +189,17 @@ static void members_flush(void *self)
 
 static size_t member_pending(struct member *m)
 {
-    return conn_pending(conn_of_member(m));
+    return sio_of_member(m) ? sio_client_pending(sio_of_member(m))
+                            : conn_pending(conn_of_member(m));
 }
 
 static void member_broken(struct member *m)
 {
-    conn_abort(conn_of_member(m));
+    if (sio_of_member(m)) {
+        sio_client_broken(sio_of_member(m));
+    } else {
+        conn_abort(conn_of_member(m));
+    }
 }
 
 static void members_polled(void *self, struct member **members, size_t count, struct str body)
@@ -259,6 +289,7 @@ struct api_shard *api_shard_new(const struct api_shard_opts *opts)
         .max_subs = opts->settings->max_subscriptions,
         .window_bits = opts->net.deflate_policy.server_window_bits,
     });
+    s->sio = sio_shard_new(s, (unsigned)opts->index, &s->opts.net);
     return s;
 }
 
@@ -270,6 +301,7 @@ void api_shard_free(struct api_shard *s)
     timer_stop(s->loop, &s->heartbeat);
     timer_stop(s->loop, &s->poll_timer);
     net_server_free(s->net);
+    sio_free(s->sio);
     fanout_free(s->fanout);
     answers_unref(s->answers);
     buf_fini(&s->scratch);
@@ -287,6 +319,12 @@ struct net_server *api_shard_net(struct api_shard *s)
 }
 
 /* Each client is told to come back at its own moment, so that they do not all come at once. */
+unsigned shard_spread_ms(struct api_shard *s)
+{
+    s->drain_step = (s->drain_step + 7919) % DRAIN_SPREAD_MS;
+    return 500 + s->drain_step;
+}
+
 static void tell_shutdown(void *self, struct conn *c)
 {
     struct api_shard *s = self;
@@ -301,10 +339,9 @@ static void tell_shutdown(void *self, struct conn *c)
     struct buf json = {0};
     char time[CLOCK_RFC3339_LEN + 1];
     clock_format_rfc3339(shard_wall_ms(s), time);
-    s->drain_step = (s->drain_step + 7919) % DRAIN_SPREAD_MS;
     buf_printf(&json,
                "{\"type\":\"server_shutdown\",\"reconnect_after_ms\":%u,\"timestamp\":\"%s\"}",
-               500 + s->drain_step, time);
+               shard_spread_ms(s), time);
     if (session->kind == SESSION_WS) {
         conn_send_ws(c, WS_TEXT, buf_str(&json), false);
     } else {
@@ -319,11 +356,13 @@ void api_shard_drain(struct api_shard *s)
 {
     s->draining = true;
     net_stop_listening(s->net);
+    sio_shard_drain(s);
     net_each(s->net, tell_shutdown, s);
     net_drain(s->net);
 }
 
 void api_shard_cut(struct api_shard *s)
 {
+    engine_close_all(sio_engine(s->sio));
     net_close_all(s->net);
 }

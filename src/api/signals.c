@@ -1,4 +1,5 @@
-/* Signals: a message on change, and what stands every 15 s for those who cannot ask.
+/* Signals: a message on change, to all and to those of the symbol; and what stands every 15 s for
+ * those who follow one symbol (Socket.IO clients do), since they cannot ask.
  * SPDX-License-Identifier: MIT */
 #include "api/main_in.h"
 #include "api/market_messages.h"
@@ -29,8 +30,18 @@ void api_main_signal(struct api_main *a, uint32_t symbol, const struct signal *s
         of->signal = mem_zero(sizeof(*of->signal));
     }
     *of->signal = *s;
+    if (!of->signal_channel) {
+        char name[sizeof("trading_signal:") + MARKET_SYMBOL_LEN];
+        snprintf(name, sizeof(name), "trading_signal:%s", of->name);
+        /* Without a channel of its own the symbol's signals still go to everybody. */
+        (void)!hub_channel(a->opts.hub, str_of(name), STR("trading_signal"), CHANNEL_STATE,
+                           &of->signal_channel);
+    }
     if (changed) {
         publish_signal(a, a->markets.signals, key, false);
+        if (of->signal_channel) {
+            publish_signal(a, of->signal_channel, key, false);
+        }
     }
 }
 
@@ -39,8 +50,9 @@ static void standing_due(void *self)
     struct api_main *a = self;
     struct markets *m = &a->markets;
     for (size_t i = 0; i < m->count; i++) {
-        if (m->symbols[i].signal && m->symbols[i].signal->side != SIGNAL_HOLD) {
-            publish_signal(a, m->standing, (uint32_t)i, true);
+        const struct main_symbol *s = &m->symbols[i];
+        if (s->signal && s->signal_channel && s->signal->side != SIGNAL_HOLD) {
+            publish_signal(a, s->signal_channel, (uint32_t)i, true);
         }
     }
     timer_start(a->opts.loop, &m->standing_timer, loop_now_ms(a->opts.loop) + STANDING_MS,
@@ -50,13 +62,8 @@ static void standing_due(void *self)
 enum err signals_init(struct api_main *a)
 {
     struct markets *m = &a->markets;
-    enum err e = hub_channel(a->opts.hub, STR("trading_signal"), STR("trading_signal"),
-                             CHANNEL_EVENT, &m->signals);
-    if (e == OK) {
-        e = hub_channel(a->opts.hub, STR("trading_signal:standing"), STR("trading_signal"),
-                        CHANNEL_STATE, &m->standing);
-    }
-    return e;
+    return hub_channel(a->opts.hub, STR("trading_signal"), STR("trading_signal"), CHANNEL_EVENT,
+                       &m->signals);
 }
 
 void signals_start(struct api_main *a)

@@ -2,6 +2,7 @@
 #include "api/sio.h"
 
 #include "api/catalogue.h"
+#include "api/command.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -30,7 +31,7 @@ static struct sio_socket *socket_of(struct sio_client *client)
 
 /* ---- the fan-out's way to a client ---- */
 
-void sio_write(struct sio_client *client, struct str bytes, bool now)
+void sio_client_write(struct sio_client *client, struct str bytes, bool now)
 {
     struct engine_session *session = sio_session(socket_of(client));
     if (client->form == FORM_SIO_PACKETS) {
@@ -42,12 +43,12 @@ void sio_write(struct sio_client *client, struct str bytes, bool now)
     }
 }
 
-size_t sio_pending(struct sio_client *client)
+size_t sio_client_pending(struct sio_client *client)
 {
     return engine_session_pending(sio_session(socket_of(client)));
 }
 
-void sio_broken(struct sio_client *client)
+void sio_client_broken(struct sio_client *client)
 {
     struct conn *c = engine_session_conn(sio_session(socket_of(client)));
     if (c) {
@@ -55,7 +56,7 @@ void sio_broken(struct sio_client *client)
     }
 }
 
-void sio_congested(struct api_shard *s, struct engine_session *session)
+void sio_shard_congested(struct api_shard *s, struct engine_session *session)
 {
     struct sio_socket *so = sio_find(session, STR("/"));
     if (so) {
@@ -75,7 +76,7 @@ static void on_drained(void *self, struct engine_session *session)
 /* Own words (acks, events) go out at once; what the fan-out has for the client comes after them. */
 static void give_way(struct sio_client *client)
 {
-    if (sio_pending(client) > 0) {
+    if (sio_client_pending(client) > 0) {
         fanout_stall(client->shard->fanout, &client->session.member);
     }
 }
@@ -150,11 +151,19 @@ static void want_channels(struct wanted *w, const struct sio_client *client, str
     }
 }
 
+/* The main half counts who wants what, so that the feeds are asked for it. */
+static void note_wanted(struct api_shard *s, uint32_t key, bool on)
+{
+    uint64_t number = want_number((struct want_id){.key = key, .slot = WANT_PRICE, .on = on});
+    /* A letter lost on a full mailbox costs at most a symbol that is followed for nobody. */
+    (void)!mailbox_post(s->opts.main_mail, letter_want, s->opts.main, NULL, number);
+}
+
 /* Tells the main half, for the day the client comes back. */
 static void remember(struct sio_client *client, bool gone)
 {
     struct api_shard *s = client->shard;
-    if (!client->pid[0]) {
+    if (!client->pid[0] || s->draining) {
         return;
     }
     struct sio_state *state = mem_zero(sizeof(*state));
@@ -171,8 +180,7 @@ static void remember(struct sio_client *client, bool gone)
         mem_copy_text(client->channels.ptr ? client->channels.ptr : "", client->channels.len);
     state->authorized = client->session.authorized;
     state->gone = gone;
-    if (!mailbox_post(s->opts.main_mail, letter_sio_state, api_main_sio_memory(s->opts.main), state,
-                      0)) {
+    if (!mailbox_post(s->opts.main_mail, letter_sio_state, s->sio_memory, state, 0)) {
         sio_state_free(state);
     }
 }
@@ -185,7 +193,7 @@ static void give_first(struct sio_client *client, const struct wanted *w, const 
     (void)fanout_collect(client->shard->fanout, w->subs, w->count, since, since == NULL,
                          client->form, &first, &resume);
     if (first.len) {
-        sio_write(client, buf_str(&first), false);
+        sio_client_write(client, buf_str(&first), false);
     }
     buf_fini(&first);
     give_way(client);
@@ -410,6 +418,7 @@ static void add_key(struct sio_client *client, uint32_t key)
     if (has_key(client, key)) {
         return;
     }
+    note_wanted(client->shard, key, true);
     client->keys = mem_resize(client->keys, (client->key_count + 1) * sizeof(*client->keys));
     memmove(client->keys + at + 1, client->keys + at,
             (client->key_count - at) * sizeof(*client->keys));
@@ -467,9 +476,6 @@ static void do_subscribe(struct sio_client *client, const struct sio_event *e)
     if (!join(client, &all)) {
         refuse(client, e, "too_many", "This client has as many subscriptions as it may.", -1);
     } else {
-        for (size_t i = 0; i < q.symbols.count; i++) {
-            note_wanted(s, q.symbols.keys[i]);
-        }
         say_subscribed(client, e, "subscribed", buf_str(&q.symbols.unknown));
         want_symbols(&fresh, client, q.symbols.keys, q.symbols.count);
         want_channels(&fresh, client, buf_str(&q.channels));
@@ -500,7 +506,7 @@ static void drop_channel(struct sio_client *client, struct str name)
 static void leave_channel(struct sio_client *client, struct str name)
 {
     /* Not subscribed is what was wanted. */
-    (void)fanout_unsubscribe(client->shard->fanout, &client->session.member, name);
+    (void)!fanout_unsubscribe(client->shard->fanout, &client->session.member, name);
 }
 
 static void drop_keys(struct sio_client *client, const uint32_t *keys, size_t count)
@@ -517,12 +523,14 @@ static void drop_keys(struct sio_client *client, const uint32_t *keys, size_t co
         for (size_t k = 0; k < count && !gone; k++) {
             gone = keys[k] == client->keys[i];
         }
-        if (!gone) {
+        if (gone) {
+            note_wanted(client->shard, client->keys[i], false);
+        } else {
             client->keys[kept++] = client->keys[i];
         }
     }
     client->key_count = kept;
-    (void)fanout_sub_keys(f, &client->session.member, STR("price_updates"), keys, count, false);
+    (void)!fanout_sub_keys(f, &client->session.member, STR("price_updates"), keys, count, false);
     if (kept == 0 && !has_channel(client, STR("sentiment_update"))) {
         leave_channel(client, STR("sentiment_update"));
     }
@@ -562,7 +570,7 @@ static void do_stats(struct sio_client *client, const struct sio_event *e)
     json_begin(&w, &json);
     json_object(&w);
     json_key(&w, "pending_bytes");
-    json_i64(&w, (int64_t)sio_pending(client));
+    json_i64(&w, (int64_t)sio_client_pending(client));
     json_key(&w, "conflated");
     json_i64(&w, m->conflated);
     json_key(&w, "gaps");
@@ -655,6 +663,9 @@ static bool resume(struct sio_client *client, struct sio_state *state, struct st
     client->keys = state->keys;
     client->key_count = state->key_count;
     state->keys = NULL;
+    for (size_t i = 0; i < client->key_count; i++) {
+        note_wanted(client->shard, client->keys[i], true);
+    }
     client->session.authorized = state->authorized;
     buf_add_str(&client->channels, str_of(state->channels));
     client->form = form_now(sio_session(socket_of(client)), &client->session.member.stream);
@@ -662,7 +673,7 @@ static bool resume(struct sio_client *client, struct sio_state *state, struct st
     (void)fanout_collect(f, w.subs, w.count, &offset, false, client->form, &missed, &result);
     if (result.recovered) {
         if (missed.len) {
-            sio_write(client, buf_str(&missed), false);
+            sio_client_write(client, buf_str(&missed), false);
         }
         memcpy(client->pid, state->pid, sizeof(client->pid));
         sio_accept(socket_of(client), str_of(state->sid), str_of(client->pid));
@@ -672,6 +683,9 @@ static bool resume(struct sio_client *client, struct sio_state *state, struct st
         remember(client, false);
         metric_add(&resumed_total, 1);
     } else {
+        for (size_t i = 0; i < client->key_count; i++) {
+            note_wanted(client->shard, client->keys[i], false);
+        }
         mem_free(client->keys);
         client->keys = NULL;
         client->key_count = 0;
@@ -711,8 +725,7 @@ static void ask_memory(struct sio_client *client, const struct sio_connect *info
     q->shard = s;
     snprintf(q->pid, sizeof(q->pid), "%.*s", STR_ARG(info->pid));
     client->asked = ++s->next_ticket;
-    if (!mailbox_post(s->opts.main_mail, letter_sio_recall, api_main_sio_memory(s->opts.main), q,
-                      client->asked)) {
+    if (!mailbox_post(s->opts.main_mail, letter_sio_recall, s->sio_memory, q, client->asked)) {
         mem_free(q);
         accept_new(client);
         return;
@@ -774,6 +787,9 @@ static void on_closed(void *self, struct sio_socket *so, const char *why)
     list_remove(&client->waiting);
     fanout_leave(s->fanout, &client->session.member);
     remember(client, true);
+    for (size_t i = 0; i < client->key_count; i++) {
+        note_wanted(s, client->keys[i], false);
+    }
     mem_free(client->keys);
     buf_fini(&client->channels);
     client->keys = NULL;
@@ -795,7 +811,7 @@ static void on_transport(void *self, struct engine_session *session)
     struct wanted w = {0};
     want_all(&w, client);
     client->session.member.stream = stream;
-    (void)fanout_join(s->fanout, &client->session.member, form, w.subs, w.count);
+    (void)!fanout_join(s->fanout, &client->session.member, form, w.subs, w.count);
     client->form = form;
     give_way(client);
     buf_fini(&w.names);
@@ -879,6 +895,7 @@ struct sio_server *sio_shard_new(struct api_shard *s, unsigned index, const stru
     metric_register(&resumed_total);
     metric_register(&events_total);
     list_init(&s->sio_waiting);
+    s->sio_memory = api_main_sio_memory(s->opts.main);
     return sio_new(&(struct sio_opts){
         .engine = {.loop = s->loop,
                    .shard = index,
@@ -892,34 +909,29 @@ struct sio_server *sio_shard_new(struct api_shard *s, unsigned index, const stru
     });
 }
 
-void sio_request(struct api_shard *s, struct conn *c, const struct http_request *r, struct str body)
+void sio_shard_request(struct api_shard *s, struct conn *c, const struct http_request *r,
+                       struct str body)
 {
     engine_request(sio_engine(s->sio), c, &session_of(c)->link, r, body);
 }
 
-struct drain {
-    struct api_shard *shard;
-    uint32_t *step;
-};
-
 static void drain_one(void *self, struct engine_session *session)
 {
-    struct drain *d = self;
+    struct api_shard *s = self;
     struct sio_socket *so = sio_find(session, STR("/"));
     if (so) {
         struct buf json = {0};
         char time[CLOCK_RFC3339_LEN + 1];
-        clock_format_rfc3339(shard_wall_ms(d->shard), time);
-        buf_printf(&json, "{\"reconnect_after_ms\":%u,\"timestamp\":\"%s\"}",
-                   shard_spread_ms(d->shard), time);
+        clock_format_rfc3339(shard_wall_ms(s), time);
+        buf_printf(&json, "{\"reconnect_after_ms\":%u,\"timestamp\":\"%s\"}", shard_spread_ms(s),
+                   time);
         emit(client_of(so), "server_shutdown", buf_str(&json));
         buf_fini(&json);
     }
     engine_close(session, WS_CLOSE_GOING_AWAY, "server shuts down");
 }
 
-void sio_drain(struct api_shard *s, uint32_t *step)
+void sio_shard_drain(struct api_shard *s)
 {
-    struct drain d = {.shard = s, .step = step};
-    engine_each(sio_engine(s->sio), drain_one, &d);
+    engine_each(sio_engine(s->sio), drain_one, s);
 }

@@ -29,16 +29,21 @@ struct sio_client {
 /* The server of a shard; NULL when it can't be made. */
 struct sio_server *sio_shard_new(struct api_shard *s, unsigned index, const struct net_opts *net);
 /* Everything under /socket.io/ that is no file. */
+<<<<<<< HEAD
 void sio_request(struct api_shard *s, struct conn *c, const struct http_request *r,
                  struct str body);
+=======
+void sio_shard_request(struct api_shard *s, struct conn *c, const struct http_request *r,
+                       struct str body);
+>>>>>>> main
 /* Tells all clients that the server goes, and lets them go. */
-void sio_drain(struct api_shard *s, uint32_t *step);
+void sio_shard_drain(struct api_shard *s);
 /* What fanout_ops do for a client. */
-void sio_write(struct sio_client *client, struct str bytes, bool now);
-size_t sio_pending(struct sio_client *client);
-void sio_broken(struct sio_client *client);
+void sio_client_write(struct sio_client *client, struct str bytes, bool now);
+size_t sio_client_pending(struct sio_client *client);
+void sio_client_broken(struct sio_client *client);
 /* A conn of a client is full. */
-void sio_congested(struct api_shard *s, struct engine_session *session);
+void sio_shard_congested(struct api_shard *s, struct engine_session *session);
 
 /* ---- what clients were subscribed to, kept by the main half ---- */
 

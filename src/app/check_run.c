@@ -338,7 +338,7 @@ static void try_provider(struct check *c, enum provider_id id)
     const struct options *o = c->options;
     struct item *it = provider_item(c, id);
     enum source_kind kind = SOURCE_LIVE;
-    (void)source_parse(str_of(o->source), &kind);
+    (void)source_parse(str_of(o->source), &kind, NULL);
     if (kind == SOURCE_DEMO || kind == SOURCE_NONE) {
         end_item(it, CHECK_SKIP, false, "COINCAST_SOURCE=%s asks no provider", o->source);
         return;

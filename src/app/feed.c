@@ -198,6 +198,7 @@ static void use(struct feed *f, bool simulated)
     f->sources = make_sources(f, simulated);
     f->started_ms = loop_now_ms(f->opts.loop);
     sources_start(f->sources);
+    f->opts.source_changed(f->opts.self, simulated ? f->demo->port : 0);
 }
 
 static void auto_due(void *self);
@@ -359,6 +360,21 @@ void feed_demand(struct feed *f)
     if (f->sources) {
         sources_note_demand(f->sources);
     }
+}
+
+void feed_note_price(struct feed *f)
+{
+    if (f->sources) {
+        sources_note_feed_price(f->sources);
+    }
+}
+
+void feed_note_mode(struct feed *f, enum market_mode mode)
+{
+    if (f->sources) {
+        sources_set_mode(f->sources, mode);
+    }
+    on_mode(f, mode);
 }
 
 /* ---- health ---- */

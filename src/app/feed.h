@@ -21,6 +21,9 @@ struct feed_opts {
     struct summary *summary;
     void (*changed)(void *self);      /* a value or a mark of the summary */
     void (*mode_changed)(void *self); /* before anything of the new mode comes */
+    /* What is asked from now on: the stand-in on that port of this machine, or (0) the settings'
+     * addresses. */
+    void (*source_changed)(void *self, uint16_t stand_in_port);
     void *self;
 };
 
@@ -32,6 +35,10 @@ void feed_stop(struct feed *f);
 void feed_free(struct feed *f);
 void feed_refresh(struct feed *f, refresh_done_fn done, void *self);
 void feed_demand(struct feed *f);
+/* An exchange's feed gave the BTC price: nobody else need be asked for it now. */
+void feed_note_price(struct feed *f);
+/* An exchange's feed said what it is: everything is of that mode from now on. */
+void feed_note_mode(struct feed *f, enum market_mode mode);
 /* A component per provider; the worst status. */
 int feed_health(struct feed *f, struct json_writer *w);
 

@@ -3,9 +3,20 @@
 
 #include "base/log.h"
 
-bool source_parse(struct str text, enum source_kind *out)
+#include <ctype.h>
+
+enum { SYMBOLS_MAX = 1000 };
+
+bool source_parse(struct str text, enum source_kind *out, struct str *file)
 {
     static const char *const names[] = {"live", "demo", "auto", "none"};
+    if (str_starts(text, STR("replay:")) && text.len > 7) {
+        *out = SOURCE_REPLAY;
+        if (file) {
+            *file = str_from(text, 7);
+        }
+        return true;
+    }
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         if (str_eq(text, str_of(names[i]))) {
             *out = (enum source_kind)i;
@@ -18,11 +29,50 @@ bool source_parse(struct str text, enum source_kind *out)
 static bool check_source(struct str value, struct buf *why)
 {
     enum source_kind kind;
-    if (source_parse(value, &kind)) {
+    if (source_parse(value, &kind, NULL)) {
         return true;
     }
-    buf_add_lit(why, "one of live, demo, auto, none");
+    buf_add_lit(why, "one of live, demo, auto, none, replay:FILE");
     return false;
+}
+
+enum err speed_parse(struct str text, double *out)
+{
+    if (str_eq(text, STR("max"))) {
+        *out = 0;
+        return OK;
+    }
+    return str_to_double(text, out) == OK && *out > 0 && *out <= 1e9 ? OK : ERR_SYNTAX;
+}
+
+static bool check_speed(struct str value, struct buf *why)
+{
+    double speed = 0;
+    if (speed_parse(value, &speed) == OK) {
+        return true;
+    }
+    buf_add_lit(why, "a number above 0 (1: as recorded, 100: a hundred times as fast), or max");
+    return false;
+}
+
+/* Letters and digits in either case, 1 to 15, separated by commas. */
+static bool check_symbols(struct str value, struct buf *why)
+{
+    struct str rest = value;
+    struct str one;
+    size_t count = 0;
+    while (str_next(&rest, ',', &one)) {
+        one = str_trim(one);
+        bool good = one.len >= 1 && one.len <= MARKET_SYMBOL_LEN;
+        for (size_t i = 0; i < one.len; i++) {
+            good = good && isalnum((unsigned char)one.ptr[i]);
+        }
+        if (!good || ++count > SYMBOLS_MAX) {
+            buf_add_lit(why, "up to 1000 symbols such as BTC,ETH,SOL");
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool check_log(struct str value, struct buf *why)
@@ -66,6 +116,12 @@ static bool check_origins(struct str value, struct buf *why)
         INT_ROW("COINCAST_" NAME "_PER_MONTH", per_month[id], month, -1, 1000000000, NULL, \
                 "Most requests to " title " in a month; -1: no limit.")
 
+#define WS_ROW(NAME, title, venue)                                                        \
+    {                                                                                     \
+        .name = "COINCAST_" NAME "_WS_URL", .type = CONF_URL, .choices = "ws|wss",        \
+        .help = "URL of the feed of " title "; unset: the public one.", AT(ws_url[venue]) \
+    }
+
 const struct conf_row option_rows[] = {
     {.name = "COINCAST_LISTEN",
      .type = CONF_ADDR,
@@ -78,8 +134,21 @@ const struct conf_row option_rows[] = {
      .check = check_source,
      .help =
          "Where data comes from: live, demo (simulated), auto (live if it can, else demo), none "
-         "(a plain hub).",
+         "(a plain hub), replay:FILE (a recording; several files separated by commas).",
      AT(source)},
+    {.name = "COINCAST_SPEED",
+     .type = CONF_TEXT,
+     .fallback = "1",
+     .check = check_speed,
+     .help = "How fast a replay runs: 1 as recorded, 100 a hundred times as fast, max.",
+     AT(speed)},
+    {.name = "COINCAST_SYMBOLS",
+     .type = CONF_TEXT,
+     .fallback = "BTC,ETH,XRP,BNB,SOL,TRX,DOGE,ADA,BCH,LINK,XLM,LTC,AVAX,SUI,HBAR,TON,SHIB,DOT,UNI,"
+                 "NEAR",
+     .check = check_symbols,
+     .help = "Symbols whose prices are always followed; clients may ask for further ones.",
+     AT(symbols)},
     {.name = "COINCAST_PROFILE",
      .type = CONF_CHOICE,
      .fallback = "islands",
@@ -145,12 +214,19 @@ const struct conf_row option_rows[] = {
      .type = CONF_TEXT,
      .help = "File to which upstream traffic is appended.",
      AT(record)},
+    {.name = "COINCAST_PUBLISH_LOG",
+     .type = CONF_TEXT,
+     .help = "File to which every published message is appended: cursor, channel, payload.",
+     AT(publish_log)},
     PROVIDER_ROWS("COINGECKO", "CoinGecko", PROVIDER_COINGECKO, "10", "10000"),
     PROVIDER_ROWS("ALTERNATIVE", "Alternative.me", PROVIDER_ALTERNATIVE, "10", "-1"),
     PROVIDER_ROWS("TAAPI", "TAAPI", PROVIDER_TAAPI, "4", "-1"),
     PROVIDER_ROWS("BINANCE", "Binance", PROVIDER_BINANCE, "60", "-1"),
     PROVIDER_ROWS("COINBASE", "Coinbase Exchange", PROVIDER_COINBASE, "60", "-1"),
     PROVIDER_ROWS("KRAKEN", "Kraken", PROVIDER_KRAKEN, "30", "-1"),
+    WS_ROW("BINANCE", "Binance", MARKET_BINANCE),
+    WS_ROW("COINBASE", "Coinbase Exchange", MARKET_COINBASE),
+    WS_ROW("KRAKEN", "Kraken", MARKET_KRAKEN),
     INT_ROW("COINCAST_PRICE_TTL_MS", price_ttl_ms, "3000", 0, 3600000, "ms",
             "A price younger than this is used again, also by a forced refresh."),
     INT_ROW("COINCAST_SUMMARY_TTL_MS", summary_ttl_ms, "30000", 0, 3600000, "ms",
@@ -209,11 +285,7 @@ const size_t option_count = ARRAY_LEN(option_rows);
  * that sets them is not wrong, but is told that they do nothing. */
 const char *const option_foreign[] = {
     "COINCAST_BIN",
-    "COINCAST_SYMBOLS",
     "COINCAST_TOKEN_SECRET",
-    "COINCAST_BINANCE_WS_URL",
-    "COINCAST_COINBASE_WS_URL",
-    "COINCAST_KRAKEN_WS_URL",
     "DATABASE_URL",
     NULL,
 };

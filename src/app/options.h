@@ -3,21 +3,26 @@
 #ifndef APP_OPTIONS_H
 #define APP_OPTIONS_H
 #include "base/conf.h"
+#include "market/market.h"
 #include "sources/source.h"
 
-enum source_kind { SOURCE_LIVE, SOURCE_DEMO, SOURCE_AUTO, SOURCE_NONE };
+enum source_kind { SOURCE_LIVE, SOURCE_DEMO, SOURCE_AUTO, SOURCE_NONE, SOURCE_REPLAY };
 
 struct options {
     char *listen;
     int64_t shards;
     int io; /* enum io_kind */
     char *data_dir;
-    char *source; /* live, demo, auto, none */
-    int profile;  /* enum sources_profile */
-    char *record; /* file */
+    char *source; /* live, demo, auto, none, replay:FILE */
+    char *speed;  /* of a replay: a number, or max */
+    char *symbols;
+    int profile;       /* enum sources_profile */
+    char *record;      /* file */
+    char *publish_log; /* file */
     char *redis_url;
     char *taapi_secret, *coingecko_key;
     char *url[PROVIDER_COUNT];
+    char *ws_url[MARKET_VENUES];
     int64_t per_minute[PROVIDER_COUNT], per_month[PROVIDER_COUNT];
     int64_t price_ttl_ms, summary_ttl_ms;
     char *api_token;
@@ -41,7 +46,10 @@ extern const size_t option_count;
 /* Variables of the family that mean nothing to the server: conf_inputs.foreign. */
 extern const char *const option_foreign[];
 
-/* What a source setting says; false when it is none of those. */
-bool source_parse(struct str text, enum source_kind *out);
+/* What a source setting says; false when it is none of those. `file` (may be NULL) gets what is
+ * behind "replay:". */
+bool source_parse(struct str text, enum source_kind *out, struct str *file);
+/* "max" is 0. ERR_SYNTAX: neither that nor a number above 0. */
+enum err speed_parse(struct str text, double *out) MUST_CHECK;
 
 #endif

@@ -4,11 +4,14 @@
 #include "app/app.h"
 #include "app/feed.h"
 #include "app/keep.h"
+#include "app/markets.h"
 #include "app/options.h"
+#include "app/publish_log.h"
 #include "app/shards.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "hub/hub.h"
+#include "sources/replay.h"
 #include "store/cache.h"
 #include "store/db.h"
 #include "store/redis.h"
@@ -30,6 +33,7 @@ struct server {
     struct options options;
     struct conf *conf;
     enum source_kind kind;
+    struct str replay_file;
     struct loop *loop;
     struct mailbox *mail;
     struct work_pool *pool;
@@ -45,6 +49,10 @@ struct server {
     struct tls_context *tls;
     struct shards *shards;
     struct feed *feed;
+    struct markets *markets;
+    struct clock clock; /* virtual, of a replay */
+    struct replay *replay;
+    struct publish_log *publish_log;
     struct collect_hook signal_hook;
     struct timer demand_timer;
     int64_t started_ms;
@@ -68,6 +76,9 @@ static void on_signal(int number)
 static void begin_shutdown(struct server *s)
 {
     s->draining = true;
+    if (s->replay) {
+        replay_stop(s->replay);
+    }
     log_info("serve", "shutting down", "drain_ms=%lld", (long long)s->options.drain_ms);
     shards_drain(s->shards, (uint32_t)s->options.drain_ms);
 }
@@ -108,7 +119,42 @@ static void on_mode_changed(void *self)
 {
     struct server *s = self;
     keep_mode_changed(&s->keep);
+    markets_set_mode(s->markets, s->summary.mode);
     api_main_mode_changed(s->api);
+}
+
+static void on_source_changed(void *self, uint16_t stand_in_port)
+{
+    struct server *s = self;
+    markets_use(s->markets, s->summary.mode, stand_in_port);
+}
+
+static void on_feed_price(void *self)
+{
+    struct server *s = self;
+    if (s->feed) {
+        feed_note_price(s->feed);
+    }
+}
+
+static void on_feed_mode(void *self, enum market_mode mode)
+{
+    struct server *s = self;
+    if (s->feed) {
+        feed_note_mode(s->feed, mode);
+    }
+}
+
+static void do_want(void *self, struct str symbol, bool wanted)
+{
+    markets_want(((struct server *)self)->markets, symbol, wanted);
+}
+
+static void do_older_candles(void *self, uint32_t symbol, enum interval i, int64_t from_ms,
+                             int64_t to_ms, size_t limit, api_candles_done_fn done, void *done_self)
+{
+    markets_older_candles(((struct server *)self)->markets, symbol, i, from_ms, to_ms, limit, done,
+                          done_self);
 }
 
 static void do_refresh(void *self, api_refresh_done_fn done, void *done_self)
@@ -164,6 +210,11 @@ static int do_health(void *self, struct json_writer *w)
     const char *reason = NULL;
     int64_t since = s->started_ms;
     int worst = s->feed ? feed_health(s->feed, w) : 0;
+    if (s->markets) {
+        /* Prices still come from the providers while all exchanges are silent. */
+        int feeds = markets_health(s->markets, w);
+        worst = feeds > 0 && worst == 0 ? 1 : worst;
+    }
     bool db_ok = db_healthy(s->db, &reason, &since);
     write_component(w, "database", db_ok, reason, since);
     write_component(w, "cache", true, NULL, s->started_ms);
@@ -307,13 +358,20 @@ static enum err open_hub_and_shards(struct server *s, uint16_t *port, struct buf
         .hub = s->hub,
         .summary = &s->summary,
         .settings = &s->settings,
-        .refresh = s->kind == SOURCE_NONE ? NULL : do_refresh,
-        .demand = s->kind == SOURCE_NONE ? NULL : do_demand,
+        .refresh = s->feed ? do_refresh : NULL,
+        .demand = s->feed ? do_demand : NULL,
         .health = do_health,
         .keep = do_keep,
+        .market = s->markets ? markets_market(s->markets) : NULL,
+        .candles = s->markets ? markets_candles(s->markets) : NULL,
+        .older_candles = s->markets ? do_older_candles : NULL,
+        .want = s->markets ? do_want : NULL,
         .self = s,
         .io_name = "unknown",
     });
+    if (s->markets) {
+        markets_attach(s->markets, s->api);
+    }
     return shards_new(
         &(struct shards_opts){
             .count = o->shards   ? (int)o->shards
@@ -331,10 +389,72 @@ static enum err open_hub_and_shards(struct server *s, uint16_t *port, struct buf
         &s->shards, port, error);
 }
 
+/* ---- a recording in the place of the world ---- */
+
+static void on_item(void *self, const struct tape_item *item)
+{
+    markets_replay(((struct server *)self)->markets, item);
+}
+
+static int64_t on_item_time(void *self, const struct tape_item *item)
+{
+    (void)self;
+    return markets_tape_time_ns(item);
+}
+
+/* From here on time is real: what is said now is no part of the recording. */
+static void on_replay_ended(void *self)
+{
+    struct server *s = self;
+    struct replay_stats stats;
+    replay_stats(s->replay, &stats);
+    log_info("serve", "the recording has ended", "items=%llu left_out=%llu",
+             (unsigned long long)stats.items, (unsigned long long)stats.left_out);
+    publish_log_close(s->publish_log);
+    s->publish_log = NULL;
+}
+
+static enum err open_replay(struct server *s, struct buf *error)
+{
+    struct buf paths = {0};
+    double speed = 1;
+    if (s->kind != SOURCE_REPLAY) {
+        return OK;
+    }
+    enum err e = speed_parse(str_of(s->options.speed), &speed);
+    buf_add_str(&paths, s->replay_file);
+    if (e == OK) {
+        e = replay_open(&(struct replay_opts){.loop = s->loop,
+                                              .clock = &s->clock,
+                                              .paths = buf_text(&paths),
+                                              .speed = speed,
+                                              .item = on_item,
+                                              .event_time = on_item_time,
+                                              .ended = on_replay_ended,
+                                              .self = s},
+                        &s->replay, error);
+    }
+    buf_fini(&paths);
+    return e;
+}
+
 static enum err open_feed(struct server *s, struct buf *error)
 {
     if (s->kind == SOURCE_NONE) {
         return OK;
+    }
+    enum err e = markets_new(&(struct markets_opts){.loop = s->loop,
+                                                    .options = &s->options,
+                                                    .db = s->db,
+                                                    .recorder = s->recorder,
+                                                    .summary = &s->summary,
+                                                    .summary_changed = on_changed,
+                                                    .feed_price = on_feed_price,
+                                                    .mode_changed = on_feed_mode,
+                                                    .self = s},
+                             &s->markets, error);
+    if (e != OK || s->kind == SOURCE_REPLAY) {
+        return e;
     }
     return feed_new(&(struct feed_opts){.loop = s->loop,
                                         .options = &s->options,
@@ -344,6 +464,7 @@ static enum err open_feed(struct server *s, struct buf *error)
                                         .summary = &s->summary,
                                         .changed = on_changed,
                                         .mode_changed = on_mode_changed,
+                                        .source_changed = on_source_changed,
                                         .self = s},
                     &s->feed, error);
 }
@@ -352,6 +473,8 @@ static enum err open_feed(struct server *s, struct buf *error)
 
 static void close_all(struct server *s)
 {
+    publish_log_close(s->publish_log);
+    markets_stop(s->markets);
     api_main_free(s->api);
     if (s->loop) {
         timer_stop(s->loop, &s->demand_timer);
@@ -369,6 +492,8 @@ static void close_all(struct server *s)
         db_close(s->db);
     }
     feed_free(s->feed);
+    markets_free(s->markets);
+    replay_free(s->replay);
     if (s->pool) {
         work_pool_free(s->pool);
     }
@@ -378,7 +503,7 @@ static void close_all(struct server *s)
 
 static void say_hello(const struct server *s, uint16_t port)
 {
-    static const char *const kinds[] = {"live", "demo", "auto", "none"};
+    static const char *const kinds[] = {"live", "demo", "auto", "none", "replay"};
     const char *reason = shards_io_reason(s->shards);
     log_info("serve", "ready", "url=%s://localhost:%u source=%s io=%s%s%s version=%s",
              s->tls ? "https" : "http", port, kinds[s->kind], shards_io_name(s->shards),
@@ -386,17 +511,30 @@ static void say_hello(const struct server *s, uint16_t port)
              COINCAST_VERSION);
     if (s->kind == SOURCE_DEMO) {
         log_warn("serve", "ALL DATA IS SIMULATED", "source=demo");
+    } else if (s->kind == SOURCE_REPLAY) {
+        log_warn("serve", "ALL DATA IS RECORDED", "file=%s speed=%s", log_quote(s->replay_file),
+                 s->options.speed);
     }
+}
+
+static enum err open_publish_log(struct server *s, struct buf *error)
+{
+    return s->options.publish_log
+               ? publish_log_open(s->loop, s->hub, s->options.publish_log, &s->publish_log, error)
+               : OK;
 }
 
 static enum err run(struct server *s, struct buf *error)
 {
     uint16_t port = 0;
     raise_open_files(s);
-    (void)source_parse(str_of(s->options.source), &s->kind);
-    summary_init(&s->summary, MODE_LIVE);
-    enum err e = loop_new(&(struct loop_opts){.io = IO_EPOLL}, &s->loop);
-    if (e != OK) {
+    (void)source_parse(str_of(s->options.source), &s->kind, &s->replay_file);
+    summary_init(&s->summary, s->kind == SOURCE_REPLAY ? MODE_REPLAY : MODE_LIVE);
+    clock_init_virtual(&s->clock, clock_mono_ms(clock_real()), clock_wall_ms(clock_real()));
+    enum err e = loop_new(
+        &(struct loop_opts){.io = IO_EPOLL, .clock = s->kind == SOURCE_REPLAY ? &s->clock : NULL},
+        &s->loop);
+    if (e != OK || (e = open_replay(s, error)) != OK) {
         return e;
     }
     s->started_ms = loop_wall_ms(s->loop);
@@ -409,6 +547,9 @@ static enum err run(struct server *s, struct buf *error)
     catch_signals(s);
     api_main_set_io(s->api, shards_io_name(s->shards));
     api_main_start(s->api);
+    if (open_publish_log(s, error) != OK) {
+        return ERR_IO;
+    }
     if ((e = shards_start(s->shards)) != OK) {
         return e;
     }
@@ -418,7 +559,12 @@ static enum err run(struct server *s, struct buf *error)
         timer_start(s->loop, &s->demand_timer, loop_now_ms(s->loop) + DEMAND_MS, demand_due, s);
     }
     say_hello(s, port);
-    loop_run(s->loop);
+    if (s->replay) {
+        markets_use_replay(s->markets);
+        replay_run(s->replay);
+    } else {
+        loop_run(s->loop);
+    }
     log_info("serve", "stopped", "uptime_s=%lld",
              (long long)((loop_wall_ms(s->loop) - s->started_ms) / 1000));
     return OK;

@@ -177,8 +177,8 @@ void stream_want_write(struct loop *l, struct stream *s);
  * `reset`: drop what the kernel still holds and send RST. */
 void stream_close(struct loop *l, struct stream *s, bool reset);
 /* Lets go of an open stream's socket without closing it; asynchronous, ends in `closed` (never from
- * inside this call), where `fd` is the owner's, or -1 when stream_close() came meanwhile. Until
- * then `data` may still be called with what arrives; nothing may be sent. */
+ * inside this call), where `fd` is the owner's, or -1 when stream_close() came in time to close it.
+ * Until then `data` may still be called with what arrives; nothing may be sent. */
 void stream_detach(struct loop *l, struct stream *s);
 bool stream_is_open(const struct stream *s);
 

@@ -42,6 +42,9 @@ void chan_reset(struct chan *c, uint64_t seq)
     for (size_t i = 0; i < c->last_count; i++) {
         frame_unref(c->last[i]);
     }
+    if (c->table) {
+        table_reset(c->table);
+    }
     c->last_count = 0;
     c->last_seq = seq;
 }
@@ -50,6 +53,7 @@ void chan_free(struct chan *c)
 {
     if (c) {
         chan_reset(c, 0);
+        table_free(c->table);
         mem_free(c->last);
         mem_free(c->ring);
         mem_free(c->groups);
@@ -101,6 +105,10 @@ void chan_apply(struct chan *c, struct frame *f)
     c->last_seq = f->seq;
     if (c->class == CHANNEL_STATE) {
         keep_last(c, f);
+        return;
+    }
+    if (c->class == CHANNEL_TABLE) {
+        table_apply(c->table, f);
         return;
     }
     push(c, f);

@@ -2,7 +2,7 @@
  * Only the files of the fan-out include it. SPDX-License-Identifier: MIT */
 #ifndef HUB_CHAN_H
 #define HUB_CHAN_H
-#include "hub/frame.h"
+#include "hub/table.h"
 
 struct group;
 
@@ -20,6 +20,7 @@ struct chan {
     uint64_t last_seq;   /* of the newest message */
     struct frame **last; /* state: the newest message of each key */
     size_t last_count;
+    struct table *table; /* table: its rows; NULL: it is none, or nothing was published yet */
     struct frame **ring; /* event: history, oldest at head */
     size_t head, kept, cap, bytes;
     uint64_t trimmed_seq; /* newest message that is in no history any more */
@@ -30,7 +31,7 @@ struct chan {
 /* `seq`: what was before is not known here. */
 struct chan *chan_new(struct str name, enum channel_class class, uint32_t index, uint64_t seq);
 void chan_free(struct chan *c);
-/* A message arrived: newest of its key, or into the history. */
+/* A message arrived: newest of its key or keys, or into the history. */
 void chan_apply(struct chan *c, struct frame *f);
 /* Drops what is over the history's bounds at that time. */
 void chan_trim(struct chan *c, uint64_t now_ms);

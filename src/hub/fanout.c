@@ -19,10 +19,12 @@ struct fanout *fanout_new(const struct fanout_opts *opts)
     f->loop = opts->loop;
     map_init(&f->names, CHANNELS_MAX);
     map_init(&f->groups, 0);
+    map_init(&f->sets, 0);
     list_init(&f->dirty);
     f->deflater = deflater_new(opts->window_bits ? opts->window_bits : 12,
                                opts->deflate_level ? opts->deflate_level : 1, 5);
     f->out = mem_array(f->opts.slice, sizeof(*f->out));
+    f->sent = mem_array(f->opts.slice, sizeof(*f->sent));
     loop_add_flush(f->loop, &f->hook, fanout_flush, f);
     return f;
 }
@@ -35,17 +37,22 @@ void fanout_free(struct fanout *f)
     size_t at = 0;
     struct str name;
     void *value = NULL;
-    assert(f->groups.count == 0);
+    assert(f->groups.count == 0 && f->sets.count == 0);
     loop_remove_flush(&f->hook);
     while (map_next(&f->names, &at, &name, &value)) {
         chan_free(value);
     }
     map_fini(&f->names);
     map_fini(&f->groups);
+    map_fini(&f->sets);
+    picks_fini(&f->picks);
+    memo_fini(&f->memo);
+    mem_free(f->touched.of);
     deflater_free(f->deflater);
     buf_fini(&f->scratch);
     mem_free(f->by_id);
     mem_free(f->out);
+    mem_free(f->sent);
     mem_free(f);
 }
 
@@ -73,6 +80,16 @@ void chan_release(struct fanout *f, struct chan *c)
     }
 }
 
+/* The first message of a channel says what it is; groups may want it for long. */
+static void become_table(struct chan *c)
+{
+    c->table = table_new();
+    for (size_t i = 0; i < c->group_count; i++) {
+        table_attach(c->groups[i].group, c->groups[i].sub);
+        table_joined(c->groups[i].group);
+    }
+}
+
 static struct chan *chan_of(struct fanout *f, const struct channel_info *info)
 {
     if (info->id >= f->by_id_count) {
@@ -86,6 +103,9 @@ static struct chan *chan_of(struct fanout *f, const struct channel_info *info)
         if (c) {
             c->info = info;
             c->class = info->class;
+            if (c->class == CHANNEL_TABLE) {
+                become_table(c);
+            }
         }
         f->by_id[info->id] = c;
     }
@@ -100,6 +120,11 @@ void fanout_apply(struct fanout *f, struct frame *frame)
     f->seq = frame->seq;
     if (!c) {
         f->floor = frame->seq; /* clients filled the table with names; nobody wants this one */
+        return;
+    }
+    if (c->class == CHANNEL_TABLE) {
+        chan_apply(c, frame);
+        table_publish(f, c, frame);
         return;
     }
     /* Before the channel counts the message, or those who stall here would count as having it.
@@ -185,11 +210,36 @@ static struct group_want *wants_of(const struct member *m, size_t more, size_t *
     size_t n = m->group ? m->group->sub_count : 0;
     struct group_want *wants = mem_array(n + more, sizeof(*wants));
     for (size_t i = 0; i < n; i++) {
-        wants[i] = (struct group_want){.chan = m->group->subs[i].chan,
-                                       .interval_ms = m->group->subs[i].interval_ms};
+        const struct gsub *s = &m->group->subs[i];
+        wants[i] = (struct group_want){.chan = s->chan,
+                                       .interval_ms = s->interval_ms,
+                                       .repeat_ms = s->repeat_ms,
+                                       .keys = keyset_ref(s->keys),
+                                       .delta = s->delta};
     }
     *count = n;
     return wants;
+}
+
+static void wants_free(struct fanout *f, struct group_want *wants, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        keyset_unref(&f->sets, wants[i].keys);
+    }
+    mem_free(wants);
+}
+
+static struct group_want want_of(struct fanout *f, struct chan *c, enum frame_form form,
+                                 const struct fanout_sub *sub)
+{
+    bool deltas = form == FORM_WS || form == FORM_WS_DEFLATE || form == FORM_MSGPACK;
+    bool poll = form == FORM_POLL;
+    return (struct group_want){
+        .chan = c,
+        .interval_ms = poll ? 0 : sub->interval_ms,
+        .repeat_ms = poll ? 0 : sub->repeat_ms,
+        .keys = sub->key_count ? keyset_intern(&f->sets, sub->keys, sub->key_count) : NULL,
+        .delta = sub->delta && deltas};
 }
 
 static bool names(const struct fanout_sub *subs, size_t count, const struct chan *c)
@@ -220,6 +270,9 @@ static bool settle(struct fanout *f, struct member *m, const struct fanout_sub *
         for (size_t k = 0; k < s->held_count && !names(subs, count, s->chan); k++) {
             frame_append(s->held[k], g->form, (struct str){0}, f->deflater, &due);
         }
+        if (s->table && !names(subs, count, s->chan)) {
+            table_write_held(g, (uint32_t)i, &due);
+        }
     }
     if (due.len) {
         p->pos = group_end(g);
@@ -234,12 +287,23 @@ static bool settle(struct fanout *f, struct member *m, const struct fanout_sub *
     return m->state != MEMBER_NONE;
 }
 
-static struct lag_sub lag_of(const struct member *m, const struct chan *c)
+/* What a stalled member has of a subscription of the group it goes to. */
+static struct lag_sub lag_of(const struct member *m, const struct gsub *to)
 {
+    const struct chan *c = to->chan;
     for (uint32_t i = 0; i < m->group->sub_count; i++) {
-        if (m->group->subs[i].chan == c) {
+        const struct gsub *from = &m->group->subs[i];
+        if (from->chan == c && to->table) {
+            uint64_t missed = from->table->rows_out - m->lag->subs[i].count;
+            return (struct lag_sub){.seq = m->lag->subs[i].seq,
+                                    .count = to->table->rows_out - missed};
+        }
+        if (from->chan == c) {
             return m->lag->subs[i];
         }
+    }
+    if (to->table) {
+        return (struct lag_sub){.seq = to->table->base, .count = to->table->rows_out};
     }
     return (struct lag_sub){.seq = c->last_seq, .count = c->count};
 }
@@ -268,13 +332,14 @@ static void move(struct fanout *f, struct member *m, enum frame_form form, struc
     /* The new group first: it holds the channels while the old one may go. */
     struct group *g = group_intern(f, form, wants, count);
     if (g == m->group) {
+        table_joined(g); /* it was given the newest of what was replaced by the same */
         return;
     }
     group_pin(g);
     if (m->state == MEMBER_STALLED) {
         lag = lag_new(g);
         for (uint32_t i = 0; i < g->sub_count; i++) {
-            lag->subs[i] = lag_of(m, g->subs[i].chan);
+            lag->subs[i] = lag_of(m, &g->subs[i]);
         }
     }
     if (m->group) {
@@ -297,6 +362,16 @@ enum err fanout_subscribe(struct fanout *f, struct member *m, enum frame_form fo
     return fanout_join(f, m, form, sub, 1);
 }
 
+static bool keys_valid(const struct fanout_sub *sub)
+{
+    for (size_t i = 0; i < sub->key_count; i++) {
+        if (sub->keys[i] > TABLE_KEY_MAX) {
+            return false;
+        }
+    }
+    return true;
+}
+
 enum err fanout_join(struct fanout *f, struct member *m, enum frame_form form,
                      const struct fanout_sub *subs, size_t more)
 {
@@ -312,15 +387,15 @@ enum err fanout_join(struct fanout *f, struct member *m, enum frame_form form,
         while (at < count && wants[at].chan != c) {
             at++;
         }
-        if (!c || at >= f->opts.max_subs) {
+        if (!c || at >= f->opts.max_subs || !keys_valid(&subs[i])) {
             if (c) {
                 chan_release(f, c);
             }
             e = ERR_LIMIT;
             break;
         }
-        wants[at] = (struct group_want){.chan = c,
-                                        .interval_ms = form == FORM_POLL ? 0 : subs[i].interval_ms};
+        keyset_unref(&f->sets, at < count ? wants[at].keys : NULL);
+        wants[at] = want_of(f, c, form, &subs[i]);
         count = max_size(count, at + 1);
     }
     if (e == OK) {
@@ -331,7 +406,7 @@ enum err fanout_join(struct fanout *f, struct member *m, enum frame_form form,
             chan_release(f, wants[i].chan);
         }
     }
-    mem_free(wants);
+    wants_free(f, wants, count);
     return e;
 }
 
@@ -349,6 +424,8 @@ enum err fanout_unsubscribe(struct fanout *f, struct member *m, struct str chann
     for (size_t i = 0; i < count; i++) {
         if (!str_eq(wants[i].chan->name, channel)) {
             wants[kept++] = wants[i];
+        } else {
+            keyset_unref(&f->sets, wants[i].keys);
         }
     }
     if (kept) {
@@ -356,19 +433,81 @@ enum err fanout_unsubscribe(struct fanout *f, struct member *m, struct str chann
     } else {
         fanout_leave(f, m);
     }
-    mem_free(wants);
+    wants_free(f, wants, kept);
+    return OK;
+}
+
+static const struct gsub *sub_named(const struct fanout *f, const struct member *m,
+                                    struct str channel)
+{
+    const struct chan *c = map_get(&f->names, channel);
+    for (size_t i = 0; m->group && i < m->group->sub_count; i++) {
+        if (m->group->subs[i].chan == c) {
+            return &m->group->subs[i];
+        }
+    }
+    return NULL;
+}
+
+bool fanout_sub_of(const struct fanout *f, const struct member *m, struct str channel,
+                   struct fanout_sub *out)
+{
+    const struct gsub *s = sub_named(f, m, channel);
+    if (s) {
+        *out = (struct fanout_sub){.channel = s->chan->name,
+                                   .interval_ms = s->interval_ms,
+                                   .keys = s->keys ? s->keys->keys : NULL,
+                                   .key_count = s->keys ? s->keys->count : 0,
+                                   .delta = s->delta,
+                                   .repeat_ms = s->repeat_ms};
+    }
+    return s != NULL;
+}
+
+/* Moves it to the same subscriptions with another set of keys in one of them. */
+static void replace_keys(struct fanout *f, struct member *m, const struct chan *c,
+                         struct keyset *owned_keys)
+{
+    size_t count = 0;
+    struct group_want *wants = wants_of(m, 0, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (wants[i].chan == c) {
+            keyset_unref(&f->sets, wants[i].keys);
+            wants[i].keys = owned_keys;
+        }
+    }
+    move(f, m, m->group->form, wants, count);
+    wants_free(f, wants, count);
+}
+
+enum err fanout_sub_keys(struct fanout *f, struct member *m, struct str channel,
+                         const uint32_t *keys, size_t count, bool add)
+{
+    const struct gsub *s = sub_named(f, m, channel);
+    if (!s) {
+        return ERR_NOT_FOUND;
+    }
+    if (!keys_valid(&(struct fanout_sub){.keys = keys, .key_count = count})) {
+        return ERR_LIMIT;
+    }
+    if (!s->keys) {
+        return add ? OK : ERR_UNSUPPORTED;
+    }
+    struct keyset *changed = keyset_change(&f->sets, s->keys, keys, count, add);
+    if (!changed) {
+        return fanout_unsubscribe(f, m, channel);
+    }
+    if (!settle(f, m, NULL, 0)) {
+        keyset_unref(&f->sets, changed);
+        return ERR_CLOSED;
+    }
+    replace_keys(f, m, map_get(&f->names, channel), changed);
     return OK;
 }
 
 bool fanout_subscribed(const struct fanout *f, const struct member *m, struct str channel)
 {
-    const struct chan *c = map_get(&f->names, channel);
-    for (size_t i = 0; m->group && i < m->group->sub_count; i++) {
-        if (m->group->subs[i].chan == c) {
-            return true;
-        }
-    }
-    return false;
+    return sub_named(f, m, channel) != NULL;
 }
 
 size_t fanout_sub_count(const struct member *m)
@@ -426,6 +565,9 @@ size_t fanout_collect(struct fanout *f, const struct fanout_sub *subs, size_t co
             continue;
         }
         chan_trim(c, loop_now_ms(f->loop));
+        if (c->class == CHANNEL_TABLE) {
+            continue;
+        }
         if (c->class == CHANNEL_STATE) {
             chan_after(c, state_too || !known ? 0 : seq, SIZE_MAX, &list);
         } else if (known && c->trimmed_seq > seq) {
@@ -441,6 +583,14 @@ size_t fanout_collect(struct fanout *f, const struct fanout_sub *subs, size_t co
         frame_append(list.frames[i], form, str_of(f->epoch), f->deflater, out);
     }
     size_t n = list.count;
+    uint64_t top_seq = n ? list.frames[n - 1]->seq : 0;
+    for (size_t i = 0; i < count; i++) {
+        struct chan *c = map_get(&f->names, subs[i].channel);
+        if (c && c->table) {
+            n +=
+                table_write_rows(f, c, &subs[i], state_too || !known ? 0 : seq, form, top_seq, out);
+        }
+    }
     f->stats.deliveries += n;
     frame_list_fini(&list);
     return n;
@@ -463,6 +613,11 @@ struct str fanout_last(struct fanout *f, struct str channel)
 void fanout_cursor_text(const struct fanout *f, char out[CURSOR_LEN + 1])
 {
     snprintf(out, CURSOR_LEN + 1, "%s-%llu", f->epoch, (unsigned long long)f->seq);
+}
+
+uint64_t fanout_member_lag_us(const struct member *m)
+{
+    return m->group ? m->group->lag_us : 0;
 }
 
 void fanout_stats(const struct fanout *f, struct fanout_stats *out)

@@ -1,11 +1,12 @@
 /* fanout_in: the insides of the fan-out, shared by fanout.c (channels, messages, subscriptions),
- * group.c (groups, members, logs) and flush.c (sending, stalling, draining).
- * SPDX-License-Identifier: MIT */
+ * group.c (groups, members, logs), group_table.c (what groups want of tables), flush.c (sending)
+ * and stall.c (stalling, draining). SPDX-License-Identifier: MIT */
 #ifndef HUB_FANOUT_IN_H
 #define HUB_FANOUT_IN_H
 #include "base/map.h"
 #include "hub/chan.h"
 #include "hub/fanout.h"
+#include "hub/keys.h"
 
 /* A live member in its group's dense array: all that a send needs, without touching the member. */
 struct place {
@@ -14,11 +15,30 @@ struct place {
     uint64_t pos;
 };
 
+/* What a group has of a table: of each key it wants a bit, set while the newest row is not sent.
+ * The bits stand at the place of the key in the set, or at the key itself when all rows are wanted.
+ */
+struct gtable {
+    uint64_t base;        /* everything up to this seq went out; 0: there were no rows */
+    uint64_t rows_out;    /* rows in messages so far */
+    uint64_t last_out_ms; /* when the last message went out */
+    uint64_t full_due_ms; /* deltas: when the next message has to be a full one */
+    uint64_t *dirty;      /* for a set behind the slots, in this piece of memory */
+    uint32_t dirty_words, dirty_count;
+    bool full_next;   /* deltas: so must the next one, whenever it comes */
+    bool touched;     /* in fanout->touched */
+    uint32_t slots[]; /* of each key in table->wants; for all rows one, in table->all */
+};
+
 /* A subscription of a group. */
 struct gsub {
     struct chan *chan;
     uint32_t interval_ms;
-    uint32_t chan_slot; /* in chan->groups */
+    uint32_t repeat_ms;
+    struct keyset *keys; /* NULL: all rows */
+    bool delta;
+    struct gtable *table; /* once the channel is known to be a table */
+    uint32_t chan_slot;   /* in chan->groups */
     uint64_t next_due_ms;
     struct frame **held; /* rate-limited: the newest of each key, until it is due */
     size_t held_count;
@@ -26,8 +46,10 @@ struct gsub {
 
 struct log_entry {
     uint64_t seq;
-    uint64_t end; /* absolute position behind the message */
+    uint64_t from; /* of a table: all its rows up to here went out before; else seq - 1 */
+    uint64_t end;  /* absolute position behind the message */
     uint32_t sub;
+    uint32_t rows; /* of a table: how many it brought */
 };
 
 struct group {
@@ -47,8 +69,11 @@ struct group {
     /* the flush under way: members below `next` were given all up to `pass_end` */
     uint32_t next;
     uint64_t pass_end;
-    uint64_t began_us;  /* when the first message of the log came */
-    struct timer timer; /* for held messages */
+    uint64_t began_us; /* when the first message of the log came */
+    /* oldest upstream bytes behind this pass and the next one; 0: none */
+    uint64_t origin_us, next_origin_us;
+    uint64_t lag_us;    /* at the last pass that had any; 0: none yet */
+    struct timer timer; /* for what is held, and for repeats */
     size_t sub_count;
     struct gsub subs[];
 };
@@ -62,6 +87,12 @@ struct lag {
     struct lag_sub subs[1];
 };
 
+/* Whose a send of a slice is. */
+struct sent {
+    struct group *group;
+    uint32_t at; /* place in its array */
+};
+
 struct fanout {
     struct fanout_opts opts;
     struct loop *loop;
@@ -71,13 +102,18 @@ struct fanout {
     size_t by_id_count;
     uint32_t chan_count;
     struct map groups; /* key -> struct group * */
+    struct map sets;   /* keys -> struct keyset * */
     struct list dirty;
+    struct wants touched; /* groups that the message of a table concerns, while it is applied */
+    struct picks picks;
+    struct memo memo;
     struct deflater *deflater;
     char epoch[20];
     uint64_t seq;
     uint64_t floor; /* nothing up to here can be had of a channel that is new on this shard */
     struct fanout_stats stats;
     struct stream_out *out; /* one slice */
+    struct sent *sent;      /* whose each of it is */
     struct buf scratch;
 };
 
@@ -85,7 +121,9 @@ struct fanout {
 
 struct group_want {
     struct chan *chan;
-    uint32_t interval_ms;
+    uint32_t interval_ms, repeat_ms;
+    struct keyset *keys; /* a reference of its own */
+    bool delta;
 };
 /* The group of that set (sorted by channel), made when new. */
 struct group *group_intern(struct fanout *f, enum frame_form form, struct group_want *wants,
@@ -103,10 +141,41 @@ void group_release(struct group *g);
 void group_drop_held(struct group *g);
 /* Before a message: a log that is full is emptied, whoever is behind stalls. May free the group. */
 void group_make_room(struct group *g);
+/* What was appended to the log behind `before` bytes is a message; puts the group on the list of
+ * those that have something to send. */
+void group_logged(struct group *g, size_t before, const struct log_entry *entry,
+                  uint64_t origin_us);
+/* Sees to it that the timer fires at `at_ms` at the latest. */
+void group_wake_at(struct group *g, uint64_t at_ms);
 /* A message for subscription `sub` of the group. */
 void group_publish(struct group *g, uint32_t sub, struct frame *frame);
 uint64_t group_end(const struct group *g);
 void group_empty_log(struct group *g);
+
+/* ---- group_table.c ---- */
+
+/* The channel of that subscription is a table: rows are looked up for it from now on. */
+void table_attach(struct group *g, uint32_t sub);
+void table_detach(struct group *g, uint32_t sub);
+/* A message of a table: to all groups that want one of its rows. */
+void table_publish(struct fanout *f, struct chan *c, struct frame *frame);
+/* What is due of the subscription now goes out; UINT64_MAX, or when it wants to be asked again. */
+uint64_t table_release_due(struct group *g, uint32_t sub);
+/* A member that has the newest of all rows is or becomes one of the group. */
+void table_joined(struct group *g);
+/* The rows were forgotten. */
+void table_forget(struct gsub *s);
+/* Appends what is held back, as to all members of the group. */
+void table_write_held(struct group *g, uint32_t sub, struct buf *out);
+/* Appends what a member lacks that was served up to `seq`: the newest of each row that the group is
+ * not going to send anyway; deltas begin anew with all rows. */
+void table_write_missed(struct group *g, uint32_t sub, uint64_t seq, struct buf *out);
+/* How many rows the group is not going to send anyway are above `seq`. */
+size_t table_count_missed(struct group *g, uint32_t sub, uint64_t seq);
+/* All rows of the set above `seq` as one message; `top_seq`: the highest seq that went before it.
+ * False: there are none. */
+bool table_write_rows(struct fanout *f, struct chan *c, const struct fanout_sub *sub, uint64_t seq,
+                      enum frame_form form, uint64_t top_seq, struct buf *out);
 
 /* ---- fanout.c ---- */
 
@@ -116,10 +185,15 @@ void chan_release(struct fanout *f, struct chan *c);
 /* ---- flush.c ---- */
 
 bool fanout_flush(void *self);
-struct lag *lag_new(const struct group *g);
-/* A live member that stood at `pos` becomes stalled. */
-void stall_at(struct group *g, struct member *m, uint64_t pos);
 /* Answers the polls of the group and frees it. */
 void answer_polls(struct group *g, bool reset);
+
+/* ---- stall.c ---- */
+
+struct lag *lag_new(const struct group *g);
+/* A live member becomes stalled that was given all up to absolute position `boundary`. */
+void become_stalled(struct group *g, struct member *m, uint64_t boundary);
+/* A live member that stood at `pos` becomes stalled. */
+void stall_at(struct group *g, struct member *m, uint64_t pos);
 
 #endif

@@ -49,6 +49,9 @@ enum frame_form {
     FORM_COUNT,
 };
 
+/* Keys of a table's rows are small numbers, for arrays are indexed by them. */
+#define TABLE_KEY_MAX 65535
+
 /* A field of a row. */
 struct frame_field {
     uint64_t changed_seq; /* the message that last changed it; 0: it was never known */
@@ -67,7 +70,7 @@ struct frame_rows {
     uint32_t count, field_count;
     uint32_t tail_at, tail_len; /* ,"timestamp":"...","mode":"..." in the payload */
     uint32_t time_len;          /* of the part of the tail that is the timestamp */
-    struct frame_row *rows;     /* owned, all three in one piece */
+    struct frame_row *rows;
     struct frame_field *fields; /* field_count a row */
 };
 

@@ -20,8 +20,17 @@ static void make_key(enum frame_form form, const struct group_want *wants, size_
 {
     buf_add_char(out, (char)form);
     for (size_t i = 0; i < count; i++) {
-        buf_add(out, &wants[i].chan->index, sizeof(uint32_t));
-        buf_add(out, &wants[i].interval_ms, sizeof(uint32_t));
+        const struct group_want *w = &wants[i];
+        char options = (char)((w->keys ? 1 : 0) | (w->delta ? 2 : 0) | (w->repeat_ms ? 4 : 0));
+        buf_add(out, &w->chan->index, sizeof(uint32_t));
+        buf_add(out, &w->interval_ms, sizeof(uint32_t));
+        buf_add_char(out, options);
+        if (w->keys) {
+            buf_add(out, &w->keys, sizeof(struct keyset *)); /* the same set is the same object */
+        }
+        if (w->repeat_ms) {
+            buf_add(out, &w->repeat_ms, sizeof(uint32_t));
+        }
     }
 }
 
@@ -61,8 +70,15 @@ struct group *group_intern(struct fanout *f, enum frame_form form, struct group_
     g->sub_count = count;
     list_init(&g->dirty);
     for (uint32_t i = 0; i < count; i++) {
-        g->subs[i] = (struct gsub){.chan = wants[i].chan, .interval_ms = wants[i].interval_ms};
+        g->subs[i] = (struct gsub){.chan = wants[i].chan,
+                                   .interval_ms = wants[i].interval_ms,
+                                   .repeat_ms = wants[i].repeat_ms,
+                                   .keys = keyset_ref(wants[i].keys),
+                                   .delta = wants[i].delta};
         link_sub(g, i);
+        if (wants[i].chan->table) {
+            table_attach(g, i);
+        }
     }
     g->key = str_make(mem_copy_text(key.ptr, key.len), key.len);
     buf_fini(&key);
@@ -86,6 +102,9 @@ void group_drop_held(struct group *g)
 {
     for (size_t i = 0; i < g->sub_count; i++) {
         drop_held(&g->subs[i]);
+        if (g->subs[i].table) {
+            table_forget(&g->subs[i]);
+        }
     }
 }
 
@@ -112,6 +131,10 @@ void group_release(struct group *g)
     group_drop_held(g);
     for (size_t i = 0; i < g->sub_count; i++) {
         unlink_sub(&g->subs[i]);
+        if (g->subs[i].table) {
+            table_detach(g, (uint32_t)i);
+        }
+        keyset_unref(&f->sets, g->subs[i].keys);
         chan_release(f, g->subs[i].chan);
     }
     map_remove(&f->groups, g->key);
@@ -142,6 +165,7 @@ void group_add(struct group *g, struct member *m)
     m->slot = g->live_count;
     g->live[g->live_count++] =
         (struct place){.member = m, .stream = m->stream, .pos = group_end(g)};
+    table_joined(g);
 }
 
 static void move_place(struct group *g, uint32_t from, uint32_t to)
@@ -211,6 +235,31 @@ void group_make_room(struct group *g)
     }
 }
 
+void group_logged(struct group *g, size_t before, const struct log_entry *entry, uint64_t origin_us)
+{
+    struct fanout *f = g->fanout;
+    f->stats.log_bytes += g->bytes.len - before;
+    if (g->entry_count == g->entry_cap) {
+        g->entry_cap = g->entry_cap ? g->entry_cap * 2 : 2;
+        g->entries = mem_resize(g->entries, g->entry_cap * sizeof(*g->entries));
+    }
+    g->entries[g->entry_count] = *entry;
+    g->entries[g->entry_count++].end = group_end(g);
+    if (!list_linked(&g->dirty)) {
+        g->next = 0;
+        g->began_us = loop_now_us(f->loop);
+        g->origin_us = g->next_origin_us = 0;
+        list_push(&f->dirty, &g->dirty);
+    }
+    uint64_t *origin = g->next == 0 ? &g->origin_us : &g->next_origin_us;
+    if (origin_us && (*origin == 0 || origin_us < *origin)) {
+        *origin = origin_us;
+    }
+    if (g->next == 0) {
+        g->pass_end = group_end(g);
+    }
+}
+
 static void append(struct group *g, uint32_t sub, struct frame *frame)
 {
     struct fanout *f = g->fanout;
@@ -222,22 +271,9 @@ static void append(struct group *g, uint32_t sub, struct frame *frame)
     size_t before = g->bytes.len;
     /* A late one has no id: it would lead a client that comes back to what it has already. */
     frame_append(frame, g->form, late ? (struct str){0} : str_of(f->epoch), f->deflater, &g->bytes);
-    f->stats.log_bytes += g->bytes.len - before;
-    if (g->entry_count == g->entry_cap) {
-        g->entry_cap = g->entry_cap ? g->entry_cap * 2 : 4;
-        g->entries = mem_resize(g->entries, g->entry_cap * sizeof(*g->entries));
-    }
-    g->entries[g->entry_count++] =
-        (struct log_entry){.seq = frame->seq, .end = group_end(g), .sub = sub};
-    if (!list_linked(&g->dirty)) {
-        g->next = 0;
-        g->pass_end = group_end(g);
-        g->began_us = loop_now_us(f->loop);
-        list_push(&f->dirty, &g->dirty);
-    }
-    if (g->next == 0) {
-        g->pass_end = group_end(g);
-    }
+    group_logged(g, before,
+                 &(struct log_entry){.seq = frame->seq, .from = frame->seq - 1, .sub = sub},
+                 frame->origin_us);
 }
 
 /* ---- rate limits: the newest of each key waits until its subscription is due ---- */
@@ -271,6 +307,10 @@ static void release_due(void *self)
     group_make_room(g);
     for (uint32_t i = 0; i < g->sub_count; i++) {
         struct gsub *s = &g->subs[i];
+        if (s->table) {
+            next = min_u64(next, table_release_due(g, i));
+            continue;
+        }
         if (s->held_count == 0) {
             continue;
         }
@@ -291,6 +331,13 @@ static void release_due(void *self)
     group_unpin(g);
 }
 
+void group_wake_at(struct group *g, uint64_t at_ms)
+{
+    if (!timer_active(&g->timer) || g->timer.at_ms > at_ms) {
+        timer_start(g->fanout->loop, &g->timer, at_ms, release_due, g);
+    }
+}
+
 void group_publish(struct group *g, uint32_t sub, struct frame *frame)
 {
     struct gsub *s = &g->subs[sub];
@@ -302,7 +349,5 @@ void group_publish(struct group *g, uint32_t sub, struct frame *frame)
         return;
     }
     hold(s, frame);
-    if (!timer_active(&g->timer) || g->timer.at_ms > s->next_due_ms) {
-        timer_start(g->fanout->loop, &g->timer, s->next_due_ms, release_due, g);
-    }
+    group_wake_at(g, s->next_due_ms);
 }

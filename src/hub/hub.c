@@ -3,6 +3,9 @@
 
 #include "base/alloc.h"
 #include "base/map.h"
+#include "hub/rows.h"
+
+#include <assert.h>
 
 enum { MAX_SHARDS = 64, MAX_BACKLOG = 65536 };
 
@@ -25,6 +28,8 @@ struct shard {
 struct hub {
     struct hub_opts opts;
     struct map channels; /* name -> struct channel_info * */
+    struct rows **tables;
+    size_t table_count;
     size_t channel_count;
     char epoch[20];
     uint64_t epoch_number;
@@ -91,6 +96,10 @@ void hub_free(struct hub *h)
         parcel_free(h->shards[i].backlog);
         mem_free(h->shards[i].epoch);
     }
+    for (size_t i = 0; i < h->table_count; i++) {
+        rows_free(h->tables[i]);
+    }
+    mem_free(h->tables);
     size_t at = 0;
     struct str name;
     void *value = NULL;
@@ -173,13 +182,17 @@ void hub_flush(struct hub *h)
 }
 
 /* A shard that does not keep up for 65,536 messages is told that it lost them: state channels go on
- * with their next value, event channels show the gap. */
+ * with their next value, tables with all rows in their next message, event channels show the gap.
+ */
 static void drop_backlog(struct hub *h, struct shard *s)
 {
     /* Behind an epoch that waits as well, its number says what was lost. */
     uint64_t *lost = s->epoch ? &s->epoch_seq : &s->lost_seq;
     *lost = s->backlog->frames[s->backlog->count - 1]->seq;
     h->dropped += s->backlog->count;
+    for (size_t i = 0; i < h->table_count; i++) {
+        rows_resend(h->tables[i]);
+    }
     parcel_free(s->backlog);
     s->backlog = NULL;
 }
@@ -215,28 +228,54 @@ const struct channel_info *hub_find(const struct hub *h, struct str name)
     return map_get(&h->channels, name);
 }
 
+static enum err channel_new(struct hub *h, const struct channel_info *want, struct str name,
+                            struct str type, struct str event, const struct channel_info **out)
+{
+    struct channel_info *info = mem_alloc(sizeof(*info));
+    enum err e = map_put(&h->channels, name, info);
+    if (e != OK) {
+        mem_free(info);
+        return e;
+    }
+    *info = *want;
+    info->id = (uint32_t)h->channel_count++;
+    info->name = mem_copy_text(name.ptr, name.len);
+    info->type = mem_copy_text(type.ptr, type.len);
+    info->event = mem_copy_text(event.ptr, event.len);
+    info->history_count = h->opts.history_count;
+    info->history_bytes = h->opts.history_bytes;
+    info->history_ms = h->opts.history_ms;
+    *out = info;
+    return OK;
+}
+
 enum err hub_channel(struct hub *h, struct str name, struct str type, enum channel_class class,
                      const struct channel_info **out)
 {
-    struct channel_info *info = map_get(&h->channels, name);
-    if (!info) {
-        info = mem_zero(sizeof(*info));
-        enum err e = map_put(&h->channels, name, info);
-        if (e != OK) {
-            mem_free(info);
-            return e;
-        }
-        info->id = (uint32_t)h->channel_count++;
-        info->class = class;
-        info->name = mem_copy_text(name.ptr, name.len);
-        info->type = mem_copy_text(type.ptr, type.len);
-        info->event = mem_copy_text(type.ptr, type.len);
-        info->history_count = h->opts.history_count;
-        info->history_bytes = h->opts.history_bytes;
-        info->history_ms = h->opts.history_ms;
+    const struct channel_info *info = map_get(&h->channels, name);
+    if (info) {
+        *out = info;
+        return OK;
     }
-    *out = info;
-    return OK;
+    return channel_new(h, &(struct channel_info){.class = class}, name, type, type, out);
+}
+
+enum err hub_table(struct hub *h, struct str name, struct str type, struct str event,
+                   const char *const *fields, size_t field_count, const struct channel_info **out)
+{
+    const struct channel_info *info = map_get(&h->channels, name);
+    if (info) {
+        *out = info;
+        return OK;
+    }
+    struct channel_info want = {
+        .class = CHANNEL_TABLE, .fields = fields, .field_count = field_count};
+    enum err e = channel_new(h, &want, name, type, event, out);
+    if (e == OK) {
+        h->tables = mem_resize(h->tables, (h->table_count + 1) * sizeof(*h->tables));
+        h->tables[h->table_count++] = rows_new(*out);
+    }
+    return e;
 }
 
 uint64_t hub_next_seq(const struct hub *h)
@@ -278,10 +317,36 @@ void hub_publish(struct hub *h, const struct channel_info *channel, uint32_t key
     hub_publish_data(h, channel, key, payload, (struct str){0}, 0);
 }
 
+void hub_publish_rows(struct hub *h, const struct channel_info *channel, const struct hub_row *rows,
+                      size_t count, int64_t wall_ms, const char *mode, uint64_t origin_us)
+{
+    char cursor[CURSOR_LEN + 1];
+    struct rows *table = NULL;
+    for (size_t i = 0; i < h->table_count; i++) {
+        table = rows_channel(h->tables[i]) == channel ? h->tables[i] : table;
+    }
+    assert(table);
+    hub_cursor(h, h->seq + 1, cursor);
+    struct frame *f = rows_apply(table, rows, count,
+                                 &(struct rows_head){.seq = h->seq + 1,
+                                                     .at_ms = loop_now_ms(h->opts.loop),
+                                                     .wall_ms = wall_ms,
+                                                     .mode = mode,
+                                                     .cursor = cursor});
+    if (f) {
+        h->seq++;
+        f->origin_us = origin_us;
+        publish(h, f);
+    }
+}
+
 void hub_new_epoch(struct hub *h)
 {
     hub_flush(h);
     make_epoch(h);
+    for (size_t i = 0; i < h->table_count; i++) {
+        rows_reset(h->tables[i]);
+    }
     for (size_t i = 0; i < h->shard_count; i++) {
         struct shard *s = &h->shards[i];
         if (s->backlog) {

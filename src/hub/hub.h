@@ -53,10 +53,8 @@ void hub_publish(struct hub *h, const struct channel_info *channel, uint32_t key
 void hub_publish_data(struct hub *h, const struct channel_info *channel, uint32_t key,
                       struct str payload, struct str data, uint64_t origin_us);
 
-/* Keys of a table's rows are small numbers, for arrays are indexed by them. */
-#define HUB_KEY_MAX 65535
 struct hub_row {
-    uint32_t key;
+    uint32_t key;             /* at most TABLE_KEY_MAX */
     struct str name;          /* "BTC"; the same for each row of the key */
     const struct str *values; /* JSON text per field; empty: the field is left out */
 };

@@ -39,6 +39,7 @@ struct tick {
     enum market_venue venue;
     uint32_t symbol;
     bool usdt;            /* the instrument is quoted in USDT, else in USD */
+    bool repaired;        /* an older trade that was fetched afterwards: no news for the price */
     int64_t exchange_ms;  /* Unix, the venue's time of the event; 0: it says none */
     int64_t received_ms;  /* Unix, our clock */
     uint64_t received_us; /* loop_now_us() at receipt, for the lag from exchange bytes to socket */

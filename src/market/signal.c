@@ -144,9 +144,9 @@ static enum signal_quality judge(struct signal *s, const struct bar *window, int
     }
     int64_t age_ms = now_ms - (s->candle_ms + s->interval_ms);
     if (age_ms >= 2 * s->interval_ms) {
-        say(s, "stale: last candle closed ");
+        say(s, "stale: last candle ");
         say_age(s, age_ms);
-        say(s, " ago");
+        say(s, " old");
         return SIGNAL_STALE;
     }
     for (size_t i = s->n - SIGNAL_UNBROKEN + 1; i < s->n; i++) {

@@ -29,7 +29,7 @@ const char *signal_side_text(enum signal_side s); /* "HOLD", "BUY", "SELL" */
 enum signal_quality {
     SIGNAL_GOOD,
     SIGNAL_TOO_FEW, /* "insufficient data: 96 of 210 candles" */
-    SIGNAL_STALE,   /* "stale: last candle closed 3 h ago" */
+    SIGNAL_STALE,   /* "stale: last candle 3 h old" */
     SIGNAL_GAP,     /* "gap 02:00-06:00 on 2021-08-13" */
     SIGNAL_UNSOUND, /* "unsound candle 2021-08-13T02:00:00Z": no price, or out of order */
 };

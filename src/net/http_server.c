@@ -306,6 +306,9 @@ void http_input(struct conn *c, char *bytes, size_t len)
 /* Nothing more comes; what is complete is still answered. */
 static void end_if_done(struct conn *c)
 {
+    if (c->http && list_linked(&c->http->resume)) {
+        return; /* it is looked at again when that was read */
+    }
     if (c->state == CONN_HTTP && (c->flags & CF_PEER_ENDED) && !is_held(c)) {
         conn_end(c, 0, WHY_PEER_LEFT);
     }

@@ -31,6 +31,9 @@ struct feeds_opts {
     uint64_t seed; /* of jitter */
 
     void (*tick)(void *self, const struct tick *t);
+    /* A trade that was missed and comes after newer ones (from REST, or of the old connection while
+     * it is replaced): for candles, not for prices. May be NULL. */
+    void (*late)(void *self, const struct tick *t);
     /* market_confirm() and market_down() */
     void (*confirm)(void *self, enum market_venue v, uint32_t symbol);
     void (*down)(void *self, enum market_venue v, uint32_t symbol, const char *reason);

@@ -493,6 +493,13 @@ void sources_note_feed_price(struct sources *s)
     scheduler_price_came(s->scheduler, now(s));
 }
 
+void sources_set_mode(struct sources *s, enum market_mode mode)
+{
+    if (mode > s->mode) {
+        set_mode(s, mode);
+    }
+}
+
 enum market_mode sources_mode(const struct sources *s)
 {
     return s->mode;

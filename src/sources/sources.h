@@ -63,6 +63,8 @@ void sources_note_demand(struct sources *s);
 /* A live feed gave the BTC price: REST tickers are not needed for it now. */
 void sources_note_feed_price(struct sources *s);
 
+/* Another way in (a feed) found that upstream is not the real one; never turns back to live. */
+void sources_set_mode(struct sources *s, enum market_mode mode);
 enum market_mode sources_mode(const struct sources *s);
 /* Each provider in turn; texts live until the next call. */
 typedef void (*sources_health_fn)(void *self, const struct host_health *health);

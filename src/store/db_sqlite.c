@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "store/db.h"
+#include "store/db_in.h"
 #include "store/migrate.h"
 
 #include <assert.h>
@@ -73,6 +74,8 @@ struct db_job {
     db_done_fn done;
     db_value_fn value_done;
     void *self;
+    const struct db_order_ops *ops; /* NULL: one of the statements above */
+    void *order;
 };
 
 /* ---- the folder ---- */
@@ -361,11 +364,28 @@ static void take_row(struct db_job *j, sqlite3_stmt *st)
     }
 }
 
+static void run_order(struct db_job *j)
+{
+    sqlite3 *s = j->db->sqlite;
+    int rc = j->ops->run(s, j->order);
+    j->result = err_from_sqlite(rc);
+    if (j->result != OK) {
+        snprintf(j->reason, sizeof(j->reason), "%s", sqlite3_errmsg(s));
+    }
+    if (!sqlite3_get_autocommit(s)) {
+        (void)sqlite3_exec(s, "ROLLBACK", NULL, NULL, NULL);
+    }
+}
+
 static void run(struct job *job)
 {
     struct db_job *j = containerof(job, struct db_job, job);
     if (j->result != OK) {
         return; /* refused before it was queued */
+    }
+    if (j->ops) {
+        run_order(j);
+        return;
     }
     sqlite3_stmt *st = j->db->prepared[j->statement];
     sqlite3_bind_text(st, 1, j->key, (int)j->key_len, SQLITE_STATIC);
@@ -429,20 +449,32 @@ static void done(struct job *job)
         j->value_done(j->self, j->result,
                       str_make(j->result == OK ? j->text : "", j->result == OK ? j->text_len : 0));
     }
+    if (j->ops) {
+        if (!closing) {
+            j->ops->done(j->order, j->result);
+        }
+        j->ops->free(j->order);
+    }
     mem_free(j->key);
     mem_free(j->text);
     mem_free(j);
+}
+
+static void queue(struct db *d, struct db_job *j)
+{
+    assert(!d->closing);
+    j->db = d;
+    j->job.run = run;
+    j->job.done = done;
+    j->began_us = loop_exact_us(d->loop);
+    d->waiting++;
+    work_submit(d->queue, &j->job);
 }
 
 /* Takes `owned_job` on, or tells it why not when its turn comes. */
 static void submit(struct db *d, struct db_job *owned_job, struct str key, struct str text)
 {
     struct db_job *j = owned_job;
-    assert(!d->closing);
-    j->db = d;
-    j->job.run = run;
-    j->job.done = done;
-    j->began_us = loop_exact_us(d->loop);
     if (key.len > NAME_MAX_BYTES || text.len > VALUE_MAX_BYTES || d->waiting >= WAITING_MAX) {
         j->result = ERR_LIMIT;
     } else {
@@ -451,8 +483,16 @@ static void submit(struct db *d, struct db_job *owned_job, struct str key, struc
         j->text = text.ptr ? mem_copy_text(text.ptr, text.len) : NULL;
         j->text_len = text.len;
     }
-    d->waiting++;
-    work_submit(d->queue, &j->job);
+    queue(d, j);
+}
+
+void db_submit(struct db *d, const struct db_order_ops *ops, void *owned_order, enum err refused)
+{
+    struct db_job *j = mem_zero(sizeof(*j));
+    j->ops = ops;
+    j->order = owned_order;
+    j->result = refused == OK && d->waiting >= WAITING_MAX ? ERR_LIMIT : refused;
+    queue(d, j);
 }
 
 static struct db_job *job_new(enum statement statement, db_done_fn done_fn, void *self)

@@ -313,10 +313,10 @@ void answer_make(struct answer_world *w, const struct answer_request *r, int64_t
         } else {
             not_found(p, a);
         }
-    } else if (target == SIZE_MAX) {
+    } else if (target == SIZE_MAX || w->is_tape) {
         not_found(p, a);
     } else {
         end_points[target].answer(&c);
     }
-    answer_mark(a, w->fixtures != NULL);
+    answer_mark(a, w->fixtures || w->is_tape);
 }

@@ -29,6 +29,7 @@ struct answer_world {
     struct simulator *simulator;     /* used when there are no fixtures */
     struct flow *flow;               /* its trades */
     const struct fixtures *fixtures; /* NULL: simulated */
+    bool is_tape;                    /* a capture is played: what was not recorded is not found */
     /* private: Binance's weight of the minute under way */
     int64_t weight_minute;
     unsigned weight_used;

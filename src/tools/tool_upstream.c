@@ -10,12 +10,14 @@
 #define MAX_RATE 10000
 
 struct settings {
-    const char *listen, *fixtures;
+    const char *listen, *fixtures, *tape;
+    double speed; /* of the tape; 0: as fast as it goes */
     uint64_t seed, rate;
 };
 
 static const char help[] =
     "usage: coincast upstream [--listen HOST:PORT] [--seed N] [--rate N] [--fixtures DIR]\n"
+    "                         [--tape FILE [--speed N|max]]\n"
     "\n"
     "A stand-in for CoinGecko, Alternative.me, TAAPI, Binance, Coinbase and Kraken on one "
     "address,\n"
@@ -30,6 +32,8 @@ static const char help[] =
     "  --seed N            which market to simulate, a whole number (1)\n"
     "  --rate N            N times as many trades on the WebSockets, 1 to 10000 (1)\n"
     "  --fixtures DIR      serve the recorded answers (NAME.json, NAME.meta.json) of that folder\n"
+    "  --tape FILE         the WebSockets play that capture: what was subscribed, as it came\n"
+    "  --speed N|max       N times as fast as it came, or as fast as it goes (1)\n"
     "  --help              this text\n"
     "\n"
     "It misbehaves on command: POST /_control "
@@ -51,41 +55,81 @@ static int wrong(const char *name, const char *value, const char *right)
     return 2;
 }
 
+static bool read_listen(struct settings *s, const char *value)
+{
+    s->listen = value;
+    return true;
+}
+
+static bool read_seed(struct settings *s, const char *value)
+{
+    return str_to_u64(str_of(value), &s->seed) == OK;
+}
+
+static bool read_rate(struct settings *s, const char *value)
+{
+    return str_to_u64(str_of(value), &s->rate) == OK && s->rate >= 1 && s->rate <= MAX_RATE;
+}
+
+static bool read_fixtures(struct settings *s, const char *value)
+{
+    s->fixtures = value;
+    return true;
+}
+
+static bool read_tape(struct settings *s, const char *value)
+{
+    s->tape = value;
+    return true;
+}
+
+static bool read_speed(struct settings *s, const char *value)
+{
+    s->speed = 0;
+    return strcmp(value, "max") == 0 ||
+           (str_to_double(str_of(value), &s->speed) == OK && s->speed > 0);
+}
+
+static const struct word {
+    const char *name;
+    bool (*read)(struct settings *s, const char *value);
+    const char *right;
+} words[] = {
+    {"--listen", read_listen, "expected HOST:PORT, as 127.0.0.1:8900"},
+    {"--seed", read_seed, "expected a whole number, as 1"},
+    {"--rate", read_rate, "expected a whole number from 1 to 10000"},
+    {"--fixtures", read_fixtures, "expected a folder"},
+    {"--tape", read_tape, "expected a file"},
+    {"--speed", read_speed, "expected a number above 0, or max"},
+};
+
 /* -1: go on; else the exit code. */
 static int read_words(int argc, char **argv, struct settings *s)
 {
     for (int i = 0; i < argc; i++) {
         const char *name = argv[i], *value = NULL;
-        char key[32];
+        const struct word *word = NULL;
         size_t equals = strcspn(name, "=");
         if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
             fputs(help, stdout);
             return 0;
         }
-        snprintf(key, sizeof(key), "%.*s", (int)min_size(equals, sizeof(key) - 1), name);
-        bool known = strcmp(key, "--listen") == 0 || strcmp(key, "--seed") == 0 ||
-                     strcmp(key, "--rate") == 0 || strcmp(key, "--fixtures") == 0;
-        if (!known) {
+        for (size_t k = 0; k < ARRAY_LEN(words); k++) {
+            if (str_eq(str_make(name, equals), str_of(words[k].name))) {
+                word = &words[k];
+            }
+        }
+        if (!word) {
             return wrong("does not know", name,
-                         "it takes --listen, --seed, --rate, --fixtures and --help");
+                         "it takes --listen, --seed, --rate, --fixtures, --tape, --speed and "
+                         "--help");
         }
         value = name[equals] == '=' ? name + equals + 1 : i + 1 < argc ? argv[++i] : NULL;
         if (!value || !value[0]) {
-            return wrong(key, NULL,
-                         strcmp(key, "--listen") == 0     ? "expected HOST:PORT, as 127.0.0.1:8900"
-                         : strcmp(key, "--fixtures") != 0 ? "expected a whole number, as 1"
-                                                          : "expected a folder");
+            return wrong(word->name, NULL, word->right);
         }
-        if (strcmp(key, "--listen") == 0) {
-            s->listen = value;
-        } else if (strcmp(key, "--fixtures") == 0) {
-            s->fixtures = value;
-        } else if (strcmp(key, "--rate") == 0) {
-            if (str_to_u64(str_of(value), &s->rate) != OK || s->rate < 1 || s->rate > MAX_RATE) {
-                return wrong(key, value, "expected a whole number from 1 to 10000");
-            }
-        } else if (str_to_u64(str_of(value), &s->seed) != OK) {
-            return wrong(key, value, "expected a whole number from 0 on");
+        if (!word->read(s, value)) {
+            return wrong(word->name, value, word->right);
         }
     }
     return -1;
@@ -122,7 +166,9 @@ static int serve(struct loop *l, const struct settings *s)
                                                         .listen = s->listen,
                                                         .seed = s->seed,
                                                         .rate = (unsigned)s->rate,
-                                                        .fixtures = s->fixtures},
+                                                        .fixtures = s->fixtures,
+                                                        .tape = s->tape,
+                                                        .tape_speed = s->speed},
                                 &u, &port, &error);
     if (e != OK || fd < 0 || watch_start(l, &signals, fd, WATCH_READ, on_signal, l) != OK) {
         fprintf(stderr, "coincast upstream: %s\n",
@@ -132,7 +178,7 @@ static int serve(struct loop *l, const struct settings *s)
         return e == ERR_RANGE || e == ERR_SYNTAX ? 2 : 1;
     }
     printf("coincast upstream: listening on port %u, %s\n", (unsigned)port,
-           s->fixtures ? "recorded answers" : "simulated market");
+           s->fixtures || s->tape ? "recorded answers" : "simulated market");
     fflush(stdout);
     loop_run(l);
     watch_stop(&signals);
@@ -147,7 +193,7 @@ static int serve(struct loop *l, const struct settings *s)
 
 int tool_upstream(int argc, char **argv)
 {
-    struct settings s = {.listen = "127.0.0.1:8900", .seed = 1, .rate = 1};
+    struct settings s = {.listen = "127.0.0.1:8900", .seed = 1, .rate = 1, .speed = 1};
     struct loop *l = NULL;
     int code = read_words(argc, argv, &s);
     if (code >= 0) {

@@ -8,6 +8,7 @@
 #include "tools/control.h"
 #include "tools/exchange.h"
 #include "tools/fixtures.h"
+#include "tools/player.h"
 
 #define MAX_CONTROL_BYTES 4096
 #define GARBAGE "<html>\x01\x80\xff upstream connect error {\"data\":"
@@ -18,6 +19,8 @@ struct upstream {
     struct simulator *simulator;
     struct flow *flow;
     struct exchange *exchange;
+    struct reel *reel;
+    struct player player;
     struct fixtures *fixtures;
     struct control *control;
     struct answer_world world;
@@ -28,10 +31,16 @@ struct upstream {
 struct client {
     struct upstream *upstream;
     struct exchange_session *session;
+    struct playback *playback;
     struct timer delay;
     struct answer late;
     bool has_late;
 };
+
+static bool is_recorded(const struct upstream *u)
+{
+    return u->fixtures || u->reel;
+}
 
 static struct http_reply reply_of(const struct answer *a)
 {
@@ -102,8 +111,8 @@ static void on_control(struct upstream *u, struct conn *c, const struct http_req
     }
     struct answer a;
     answer_init(&a);
-    control_write(u->control, u->fixtures != NULL, &a.body);
-    answer_mark(&a, u->fixtures != NULL);
+    control_write(u->control, is_recorded(u), &a.body);
+    answer_mark(&a, is_recorded(u));
     reply(c, &a);
     answer_fini(&a);
 }
@@ -125,7 +134,7 @@ static bool hurt(struct upstream *u, struct conn *c, size_t target, const struct
         if (s->fault == FAULT_429 && s->value >= 0) {
             buf_printf(&a->headers, "Retry-After: %lld\r\n", (long long)s->value);
         }
-        answer_mark(a, u->fixtures != NULL);
+        answer_mark(a, is_recorded(u));
         return true;
     case FAULT_GARBAGE:
         a->status = 200;
@@ -188,7 +197,8 @@ static bool accept_ws(struct upstream *u, struct conn *c, const struct http_requ
 {
     struct client *k = conn_user(c);
     enum venue v = exchange_venue_of(r->path);
-    if (!u->exchange || v == VENUES || http_request_header(r, STR("Upgrade")).len == 0) {
+    if (!(u->exchange || u->reel) || v == VENUES ||
+        http_request_header(r, STR("Upgrade")).len == 0) {
         return false;
     }
     size_t target = exchange_target(v);
@@ -201,8 +211,14 @@ static bool accept_ws(struct upstream *u, struct conn *c, const struct http_requ
         (void)hurt(u, c, target, &s, &a);
         reply(c, &a);
     } else {
-        answer_mark(&a, false);
-        if (conn_upgrade_ws(c, r, &(struct ws_accept_opts){.headers = buf_str(&a.headers)})) {
+        answer_mark(&a, u->reel != NULL);
+        if (!conn_upgrade_ws(c, r, &(struct ws_accept_opts){.headers = buf_str(&a.headers)})) {
+            answer_fini(&a);
+            return true;
+        }
+        if (u->reel) {
+            k->playback = player_open(&u->player, v, c, r->path, r->query);
+        } else {
             k->session = exchange_open(u->exchange, v, c, r->path, r->query);
         }
     }
@@ -255,6 +271,8 @@ static void on_message(void *self, struct conn *c, bool binary, struct str text)
         conn_close_ws(c, 1003, STR("text only"));
     } else if (k->session) {
         exchange_take(k->session, text);
+    } else if (k->playback) {
+        player_take(k->playback, text);
     }
 }
 
@@ -277,6 +295,10 @@ static void on_closed(void *self, struct conn *c, uint16_t code, const char *why
         exchange_close(k->session);
         k->session = NULL;
     }
+    if (k->playback) {
+        player_close(k->playback);
+        k->playback = NULL;
+    }
     if (k->has_late) {
         timer_stop(k->upstream->loop, &k->delay);
         answer_fini(&k->late);
@@ -296,17 +318,24 @@ enum err upstream_start(const struct upstream_opts *opts, struct upstream **out,
     u->control = control_new();
     u->simulator = simulator_new(opts->seed);
     enum err e = opts->fixtures ? fixtures_open(opts->fixtures, &u->fixtures, error) : OK;
+    if (e == OK && opts->tape) {
+        e = reel_open(opts->tape, &u->reel, error);
+    }
     if (e != OK) {
         upstream_free(u);
         return e;
     }
+    u->player = (struct player){
+        .loop = u->loop, .reel = u->reel, .ops = &ws_ops, .speed = opts->tape_speed};
     u->flow = flow_new(u->simulator, opts->rate ? opts->rate : 1);
-    if (!u->fixtures) {
+    if (!u->fixtures && !u->reel) {
         u->exchange = exchange_new(&(struct exchange_opts){
             .loop = u->loop, .flow = u->flow, .control = u->control, .ops = &ws_ops});
     }
-    u->world =
-        (struct answer_world){.simulator = u->simulator, .flow = u->flow, .fixtures = u->fixtures};
+    u->world = (struct answer_world){.simulator = u->simulator,
+                                     .flow = u->flow,
+                                     .fixtures = u->fixtures,
+                                     .is_tape = u->reel != NULL};
     u->server = net_server_new(&(struct net_opts){.loop = opts->loop,
                                                   .handler = &handler,
                                                   .self = u,
@@ -322,7 +351,7 @@ enum err upstream_start(const struct upstream_opts *opts, struct upstream **out,
     }
     if (!u->quiet) {
         log_info("upstream", "listening", "address=%s port=%u answers=%s", opts->listen,
-                 (unsigned)*port, u->fixtures ? "recorded" : "simulated");
+                 (unsigned)*port, is_recorded(u) ? "recorded" : "simulated");
     }
     *out = u;
     return OK;
@@ -349,6 +378,7 @@ void upstream_free(struct upstream *u)
     }
     exchange_free(u->exchange);
     control_free(u->control);
+    reel_free(u->reel);
     fixtures_free(u->fixtures);
     flow_free(u->flow);
     simulator_free(u->simulator);

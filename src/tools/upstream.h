@@ -21,6 +21,9 @@ struct upstream_opts {
     uint64_t seed;
     unsigned rate;        /* how many times as many trades as usual, to 10,000; 0: 1 */
     const char *fixtures; /* folder of recorded answers; NULL: simulated */
+    const char *tape;     /* a capture that the WebSockets play (player.h); then REST has recorded
+                             answers or none. NULL: none */
+    double tape_speed;    /* 1: as recorded; 0: as fast as it goes */
     bool quiet;           /* no log line at the start and for each fault that is set */
 };
 

@@ -259,6 +259,62 @@ static void a_stream_reads_ends_and_closes_late(void **state)
     loop_free(l);
 }
 
+static void a_stream_may_let_go_of_its_socket(void **state)
+{
+    struct loop *l = make_loop(*(enum io_kind *)*state, NULL);
+    struct loop *other = make_loop(*(enum io_kind *)*state, NULL);
+    struct end a, b = {.loop = other};
+    int raw = -1;
+    pair(l, &a, &raw);
+    loop_turn(l, 0);
+    assert_int_equal(write(raw, "one", 3), 3);
+    for (int i = 0; i < 100 && a.len < 3; i++) {
+        loop_turn(l, 10);
+    }
+    assert_int_equal(write(raw, "two", 3), 3);
+    stream_detach(l, &a.stream);
+    assert_int_equal(a.closed, 0);
+    turns(l, &a.closed);
+    assert_true(a.stream.fd >= 0);
+    /* Each byte came to one of the two, and the socket works on. */
+    assert_int_equal(write(raw, "three", 5), 5);
+    assert_int_equal(stream_open(other, &b.stream, a.stream.fd, &end_ops), OK);
+    for (int i = 0; i < 100 && a.len + b.len < 11; i++) {
+        loop_turn(l, 0);
+        loop_turn(other, 10);
+    }
+    assert_int_equal(a.len + b.len, 11);
+    assert_memory_equal(a.got, "onetwo", a.len);
+    assert_string_equal(b.got, "onetwothree" + a.len);
+    assert_int_equal(a.ended, 0);
+    close(raw);
+    turns(other, &b.ended);
+    stream_close(other, &b.stream, false);
+    turns(other, &b.closed);
+    loop_free(l);
+    loop_free(other);
+}
+
+static void a_stream_is_closed_though_it_was_let_go(void **state)
+{
+    struct loop *l = make_loop(*(enum io_kind *)*state, NULL);
+    struct end a;
+    int raw = -1;
+    char byte = 0;
+    pair(l, &a, &raw);
+    loop_turn(l, 0);
+    stream_detach(l, &a.stream);
+    stream_close(l, &a.stream, false);
+    turns(l, &a.closed);
+    assert_int_equal(a.closed, 1);
+    if (a.stream.fd >= 0) { /* it had left the loop already: the owner's */
+        close(a.stream.fd);
+    }
+    assert_int_equal(read(raw, &byte, 1), 0);
+    close(raw);
+    loop_free(l);
+}
+
 static void a_stream_may_be_closed_in_its_own_callback(void **state)
 {
     struct loop *l = make_loop(*(enum io_kind *)*state, NULL);
@@ -492,6 +548,8 @@ int main(void)
         BOTH(a_virtual_loop_waits_only_when_asked_to_in_real_time),
         BOTH(a_stream_reads_ends_and_closes_late),
         BOTH(a_stream_may_be_closed_in_its_own_callback),
+        BOTH(a_stream_may_let_go_of_its_socket),
+        BOTH(a_stream_is_closed_though_it_was_let_go),
         BOTH(a_paused_stream_reads_nothing),
         BOTH(many_sends_go_out_in_one_batch_and_say_what_was_taken),
         BOTH(a_connection_is_accepted_and_a_refused_one_says_so),

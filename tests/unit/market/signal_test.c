@@ -259,7 +259,7 @@ TEST(a_stale_end_holds_and_says_how_old)
     assert_int_equal(s.quality, SIGNAL_GOOD);
     s = signal_at(COUNT, end_ms + 3 * HOUR_MS);
     assert_held(&s, SIGNAL_STALE,
-                "stale: last candle closed 3 h ago [1h candle 2024-01-13T11:00Z, 210 candles]");
+                "stale: last candle 3 h old [1h candle 2024-01-13T11:00Z, 210 candles]");
 }
 
 TEST(a_hole_in_the_last_30_holds_and_says_where)

@@ -10,7 +10,8 @@ struct engine_rig {
     struct engine *engine;
     struct engine_session *session; /* the last that opened */
     struct buf events;              /* a line for each */
-    bool forbid, silent;
+    bool forbid;
+    struct engine_rig *there; /* where requests go whose session is there */
     unsigned drained;
     unsigned elsewhere; /* shard + 1 */
 };
@@ -50,10 +51,10 @@ static void erig_opened(void *self, struct engine_session *s, struct conn *c,
 
 static void erig_message(void *self, struct engine_session *s, bool binary, struct str data)
 {
-    struct engine_rig *er = self;
+    (void)self;
     if (str_eq(data, STR("close"))) {
         engine_close(s, 4001, "as asked");
-    } else if (!er->silent) {
+    } else {
         engine_send(s, binary, data);
     }
 }
@@ -83,9 +84,12 @@ static void erig_elsewhere(void *self, struct conn *c, const struct http_request
                            struct str body, unsigned shard)
 {
     struct engine_rig *er = self;
-    (void)r, (void)body;
     er->elsewhere = shard + 1;
-    conn_abort(c);
+    if (er->there) {
+        conn_hand_over(c, r, body, rig_moved, &er->there->rig);
+    } else {
+        conn_abort(c);
+    }
 }
 
 static const struct engine_handler erig_handler = {

@@ -627,6 +627,37 @@ static void a_sid_of_another_shard_goes_there(void **state)
     erig_free(er);
 }
 
+static void sessions_need_no_sticky_load_balancer(void **state)
+{
+    struct engine_rig *there = erig_new(rig_io(state), false, (struct engine_opts){.shard = 1});
+    struct engine_rig *here = erig_new(rig_io(state), false, (struct engine_opts){0});
+    struct buf in = {0}, out = {0};
+    here->there = there;
+    here->rig.there = &there->rig;
+    const char *poll = erig_open(there);
+    int waiting = erig_ask(here, "GET", poll, NULL);
+    for (int i = 0; i < 30; i++) {
+        rig_turn(&here->rig);
+    }
+    assert_talk(here, "POST", poll, "4hello", "200 ok");
+    assert_int_equal(erig_answer(here, waiting, &out), 200);
+    assert_string_equal(buf_text(&out), "4hello");
+    int fd = erig_probe(here, poll);
+    erig_text(fd, "2probe");
+    assert_true(rig_wait_text(&here->rig, fd, &in, "3probe"));
+    erig_text(fd, "5");
+    erig_text(fd, "4there");
+    assert_true(rig_wait_text(&here->rig, fd, &in, "4there"));
+    assert_talk(here, "GET", poll, NULL, "400 {\"code\":3,\"message\":\"Bad request\"}");
+    assert_int_equal(engine_count(here->engine), 0);
+    assert_int_equal(engine_count(there->engine), 1);
+    close(fd);
+    buf_fini(&in);
+    buf_fini(&out);
+    erig_free(here);
+    erig_free(there);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -661,6 +692,7 @@ int main(void)
         BOTH(a_websocket_is_closed_with_the_reason),
         BOTH(revision_3_is_spoken_when_allowed),
         BOTH(a_sid_of_another_shard_goes_there),
+        BOTH(sessions_need_no_sticky_load_balancer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,6 +32,8 @@ struct rig {
     char closed_why[64];
     struct buf ready; /* a response for conn_reply_ready() */
     size_t ready_head;
+    struct rig *there; /* /move goes there */
+    bool drops;        /* or nowhere */
 };
 
 struct user {
@@ -45,6 +47,16 @@ static void rig_answer(struct conn *c, struct str body)
         c, &(struct http_reply){.status = 200, .content_type = STR("text/plain"), .body = body});
 }
 
+static void rig_moved(void *self, struct net_parcel *owned_parcel)
+{
+    struct rig *there = self;
+    if (there->drops) {
+        net_parcel_free(owned_parcel);
+    } else {
+        net_adopt(there->server, owned_parcel);
+    }
+}
+
 static void rig_request(void *self, struct conn *c, const struct http_request *r, struct str body)
 {
     struct rig *rig = self;
@@ -56,6 +68,11 @@ static void rig_request(void *self, struct conn *c, const struct http_request *r
     (void)buf_add_char(&rig->heard, '\n');
     if (str_eq(r->path, STR("/later"))) {
         rig->later = c;
+    } else if (str_starts(r->path, STR("/move")) && rig->there) {
+        conn_hand_over(c, r, body, rig_moved, rig->there);
+        if (str_eq(r->path, STR("/move-and-abort"))) {
+            conn_abort(c);
+        }
     } else if (str_eq(r->path, STR("/ready"))) {
         conn_reply_ready(c, buf_str(&rig->ready), rig->ready_head);
     } else if (str_eq(r->path, STR("/abort"))) {
@@ -176,6 +193,9 @@ static struct rig *rig_new(enum io_kind io, bool is_virtual, struct net_opts opt
 static void rig_turn(struct rig *rig)
 {
     loop_turn(rig->loop, 1);
+    if (rig->there) {
+        loop_turn(rig->there->loop, 0);
+    }
 }
 
 static void rig_free(struct rig *rig)

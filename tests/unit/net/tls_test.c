@@ -239,6 +239,36 @@ static void a_slow_tls_reader_catches_up(void **state)
     tls_context_free(t);
 }
 
+static void a_conn_may_be_handed_over_with_its_session(void **state)
+{
+    struct tls_context *t = make_context();
+    struct rig *there = rig_new(rig_io(state), false, (struct net_opts){.tls = t});
+    struct rig *rig = rig_new(rig_io(state), false, (struct net_opts){.tls = t});
+    rig->there = there;
+    struct peer p = peer_new(rig);
+    struct buf in = {0};
+    assert_true(handshake(rig, &p));
+    peer_send(rig, &p,
+              STR("GET /first HTTP/1.1\r\nHost: x\r\n\r\nPOST /move HTTP/1.1\r\nHost: x\r\n"
+                  "Content-Length: 4\r\n\r\nbodyGET /bye HTTP/1.1\r\nHo"));
+    for (int i = 0; i < 3; i++) {
+        rig_turn(rig);
+    }
+    peer_send(rig, &p, STR("st: x\r\n\r\n"));
+    assert_false(peer_wait(rig, &p, &in, 100000));
+    assert_int_equal(SSL_get_shutdown(p.ssl) & SSL_RECEIVED_SHUTDOWN, SSL_RECEIVED_SHUTDOWN);
+    assert_int_equal(rig_count(&in, "HTTP/1.1 200 OK\r\n"), 3);
+    assert_int_equal(rig_count(&in, "\r\n\r\nbody"), 1);
+    assert_true(str_ends(buf_str(&in), STR("bye")));
+    assert_string_equal(buf_text(&there->heard), "POST /move\nGET /bye\n");
+    peer_free(&p);
+    rig_wait_conns(rig, 0);
+    buf_fini(&in);
+    rig_free(rig);
+    rig_free(there);
+    tls_context_free(t);
+}
+
 static void only_our_protocols_are_spoken(void **state)
 {
     struct tls_context *t = make_context();
@@ -303,9 +333,13 @@ static void wrong_files_are_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(requests_are_answered_over_tls), BOTH(much_goes_round),
-        BOTH(a_slow_tls_reader_catches_up),   BOTH(only_our_protocols_are_spoken),
-        BOTH(garbage_ends_with_an_alert),     cmocka_unit_test(wrong_files_are_named),
+        BOTH(requests_are_answered_over_tls),
+        BOTH(much_goes_round),
+        BOTH(a_slow_tls_reader_catches_up),
+        BOTH(only_our_protocols_are_spoken),
+        BOTH(a_conn_may_be_handed_over_with_its_session),
+        BOTH(garbage_ends_with_an_alert),
+        cmocka_unit_test(wrong_files_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,6 +96,26 @@ static void wrong_orders_change_nothing_and_say_what_would_be_right(void **state
     assert_int_equal(control_take(c, target("/rsi")).fault, FAULT_NONE);
 }
 
+static void a_web_socket_has_faults_of_its_own(void **state)
+{
+    struct control *c = *state;
+    size_t ws = answer_target_named("kraken/ws");
+    assert_true(answer_target_is_ws(ws));
+    assert_int_equal(set(c, "{\"target\":\"kraken/OHLC\",\"fault\":\"skip\"}"), ERR_RANGE);
+    assert_int_equal(set(c, "{\"target\":\"*\",\"fault\":\"skip\"}"), ERR_RANGE);
+    assert_int_equal(set(c, "{\"target\":\"kraken/ws\",\"fault\":\"skew\"}"), ERR_RANGE);
+    assert_int_equal(set(c, "{\"target\":\"kraken/ws\",\"fault\":\"skew\",\"value\":-5}"), OK);
+    assert_int_equal(control_peek(c, ws).value, -5);
+    assert_int_equal(
+        set(c, "{\"target\":\"kraken/ws\",\"fault\":\"skip\",\"value\":2,\"times\":1}"), OK);
+    assert_int_equal(control_peek(c, ws).fault, FAULT_SKIP);
+    assert_int_equal(control_peek(c, ws).fault, FAULT_SKIP); /* looking takes nothing */
+    control_use(c, ws);
+    assert_int_equal(control_peek(c, ws).fault, FAULT_NONE);
+    assert_int_equal(set(c, "{\"target\":\"kraken\",\"fault\":\"silence\"}"), OK);
+    assert_int_equal(control_peek(c, ws).fault, FAULT_SILENCE);
+}
+
 static void it_shows_what_is_set_and_what_was_asked(void **state)
 {
     struct control *c = *state;
@@ -129,6 +149,7 @@ int main(void)
         T(a_fault_without_times_stays_until_none),
         T(the_most_exact_target_counts),
         T(wrong_orders_change_nothing_and_say_what_would_be_right),
+        T(a_web_socket_has_faults_of_its_own),
         T(it_shows_what_is_set_and_what_was_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,356 @@
+/* What is asked of a venue's REST: which symbols it trades, trades that were missed, candles. One
+ * request at a time a host, within a limiter of its own; repairs come first, the list before
+ * history. A host that says that it is too much is left alone for as long as it says, or 5 min.
+ * SPDX-License-Identifier: MIT */
+#include "base/alloc.h"
+#include "base/log.h"
+#include "sources/feed.h"
+
+#define JOBS_MAX 5000
+#define LIST_EVERY_MS (6u * 3600 * 1000)
+#define LIST_RETRY_MS 30000
+#define LIST_RETRY_MAX_MS 600000
+#define BUSY_MS 300000
+#define TRADES_MAX_BYTES (4u << 20)
+#define CANDLES_MAX_BYTES (2u << 20)
+#define OFFERED_MAX 20000
+
+static void job_free(struct feed_job *job)
+{
+    list_remove(&job->node);
+    mem_free(job);
+}
+
+void feed_rest_init(struct venue_feed *vf)
+{
+    struct feed_rest *r = &vf->rest;
+    uint64_t now_ms = loop_now_ms(vf->owner->opts.loop);
+    limiter_init(&r->limiter, vf->venue->rest_burst, vf->venue->rest_period_ms, now_ms);
+    list_init(&r->jobs);
+    map_init(&vf->offered, OFFERED_MAX);
+    r->list_due_ms = now_ms;
+}
+
+void feed_rest_stop(struct venue_feed *vf)
+{
+    struct feed_rest *r = &vf->rest;
+    if (r->flight) {
+        vf->owner->opts.fetch->ops->cancel(vf->owner->opts.fetch, r->flight);
+        r->flight = NULL;
+    }
+    if (r->busy) {
+        mem_free(r->busy);
+        r->busy = NULL;
+    }
+    list_each (node, &r->jobs) {
+        job_free(containerof(node, struct feed_job, node));
+    }
+    r->job_count = 0;
+}
+
+static struct feed_job *add_job(struct venue_feed *vf, enum feed_job_kind kind, size_t row)
+{
+    struct feed_job *job = mem_zero(sizeof(*job));
+    job->kind = kind;
+    job->row = row;
+    if (kind == JOB_REPAIR) {
+        list_insert(&vf->rest.jobs, &job->node);
+    } else {
+        list_push(&vf->rest.jobs, &job->node);
+    }
+    vf->rest.job_count++;
+    return job;
+}
+
+void feed_rest_repair(struct venue_feed *vf, struct feed_row *row, const struct feed_hole *hole)
+{
+    if (vf->rest.job_count >= JOBS_MAX) {
+        feed_take_repair(vf, row, hole, NULL, 0);
+        feed_take_gap(vf, row, hole);
+        return;
+    }
+    add_job(vf, JOB_REPAIR, row->index)->hole = *hole;
+}
+
+void feed_rest_history(struct venue_feed *vf, struct feed_row *row, enum interval i, size_t count,
+                       int64_t before_ms)
+{
+    if (vf->rest.job_count >= JOBS_MAX) {
+        log_warn("feeds", "too many questions wait; history is not asked", "venue=%s",
+                 venue_name(vf->venue->id));
+        return;
+    }
+    struct feed_job *job = add_job(vf, JOB_HISTORY, row->index);
+    job->interval = vf->venue->history_interval(i);
+    job->count = min_size(count * (size_t)(interval_ms(i) / interval_ms(job->interval)),
+                          vf->venue->history_max);
+    job->before_ms = before_ms;
+}
+
+/* ---- lists ---- */
+
+struct listing {
+    struct venue_feed *vf;
+    struct map fresh;
+};
+
+static void on_listed(void *self, struct str symbol)
+{
+    struct listing *l = self;
+    if (map_put(&l->fresh, symbol, l->vf) != OK) {
+        log_debug("feeds", "a list longer than can be", "venue=%s", venue_name(l->vf->venue->id));
+    }
+}
+
+/* The new list counts from now on; what was refused may be there now. */
+static void take_list(struct listing *l)
+{
+    struct venue_feed *vf = l->vf;
+    struct feeds *f = vf->owner;
+    struct str key;
+    void *value;
+    size_t at = 0;
+    map_fini(&vf->offered);
+    vf->offered = l->fresh;
+    vf->list_known = true;
+    for (size_t i = 0; i < vf->row_count; i++) {
+        vf->rows[i]->refused = false;
+    }
+    while (map_next(&vf->offered, &at, &key, &value)) {
+        if (!map_get(&f->told, key) && map_put(&f->told, key, f) == OK && f->opts.offered) {
+            f->opts.offered(f->opts.self, key);
+        }
+    }
+}
+
+static enum err read_list(struct venue_feed *vf, struct str body, const char **why)
+{
+    struct listing l = {.vf = vf};
+    map_init(&l.fresh, OFFERED_MAX);
+    enum err e = vf->venue->read_list(body, on_listed, &l, why);
+    if (e == OK && l.fresh.count == 0) {
+        e = ERR_NOT_FOUND;
+        *why = "its list of instruments has none of use";
+    }
+    if (e != OK) {
+        map_fini(&l.fresh);
+        return e;
+    }
+    take_list(&l);
+    log_info("feeds", "list of instruments", "venue=%s symbols=%zu", venue_name(vf->venue->id),
+             vf->offered.count);
+    return OK;
+}
+
+/* ---- trades ---- */
+
+struct trades {
+    struct exchange_event *rows;
+    size_t count, cap;
+};
+
+static void on_trade(void *self, const struct exchange_event *e)
+{
+    struct trades *t = self;
+    if (t->count == t->cap) {
+        t->cap = t->cap ? t->cap * 2 : 64;
+        t->rows = mem_resize(t->rows, t->cap * sizeof(*t->rows));
+    }
+    t->rows[t->count++] = *e;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct exchange_event *x = a;
+    const struct exchange_event *y = b;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* Whatever came of it, the hole is gone then: filled, or a gap. */
+static enum err end_repair(struct venue_feed *vf, const struct feed_job *job, enum err e,
+                           struct str body, const char **why)
+{
+    struct feed_row *row = vf->rows[job->row];
+    struct trades t = {0};
+    e = e == OK ? vf->venue->read_trades(body, on_trade, &t, why) : e;
+    if (t.count > 0) {
+        qsort(t.rows, t.count, sizeof(*t.rows), by_id);
+    }
+    if (feed_take_repair(vf, row, &job->hole, t.rows, e == OK ? t.count : 0) > 0) {
+        feed_take_gap(vf, row, &job->hole);
+    }
+    mem_free(t.rows);
+    return e;
+}
+
+/* ---- candles ---- */
+
+struct rows {
+    struct candle *rows;
+    size_t count, cap;
+    int64_t newest_ms;
+};
+
+static void on_candle(void *self, const struct candle *c)
+{
+    struct rows *r = self;
+    if (r->count == r->cap) {
+        r->cap = r->cap ? r->cap * 2 : 256;
+        r->rows = mem_resize(r->rows, r->cap * sizeof(*r->rows));
+    }
+    r->rows[r->count++] = *c;
+    r->newest_ms = c->open_ms > r->newest_ms ? c->open_ms : r->newest_ms;
+}
+
+/* Only those that are over, by our clock and by the venue's. */
+static void keep_closed(const struct venue_feed *vf, const struct feed_job *job, struct rows *r)
+{
+    int64_t now_ms = loop_wall_ms(vf->owner->opts.loop);
+    int64_t end_ms = job->before_ms > 0 && job->before_ms < now_ms ? job->before_ms : now_ms;
+    size_t kept = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        struct candle c = r->rows[i];
+        bool open = vf->venue->newest_is_open && job->before_ms == 0 && c.open_ms == r->newest_ms;
+        bool empty = decimal_is_zero(c.volume); /* a minute without trades has no candle */
+        if (!open && !empty && c.open_ms + interval_ms(job->interval) <= end_ms) {
+            r->rows[kept] = c;
+            r->rows[kept++].flags = CANDLE_CLOSED | CANDLE_HISTORY;
+        }
+    }
+    r->count = kept;
+}
+
+static enum err end_history(struct venue_feed *vf, const struct feed_job *job, struct str body,
+                            const char **why)
+{
+    const struct feeds_opts *o = &vf->owner->opts;
+    struct rows r = {0};
+    enum err e = vf->venue->read_candles(body, on_candle, &r, why);
+    if (e == OK) {
+        keep_closed(vf, job, &r);
+        if (r.count > 0) {
+            o->history(o->self, (enum market_venue)vf->venue->id, vf->rows[job->row]->symbol,
+                       job->interval, r.rows, r.count);
+        }
+    }
+    mem_free(r.rows);
+    return e;
+}
+
+/* ---- one request ---- */
+
+/* Not before then, if the answer says so. */
+static void obey(struct venue_feed *vf, const struct fetch_answer *a)
+{
+    struct loop *l = vf->owner->opts.loop;
+    if (a->err == OK && (a->status == 429 || a->status == 418 || a->status == 403)) {
+        uint64_t wait_ms = fetch_retry_after_ms(a->retry_after, loop_wall_ms(l));
+        limiter_shut(&vf->rest.limiter, loop_now_ms(l) + (wait_ms ? wait_ms : BUSY_MS));
+    }
+}
+
+static void plan_list(struct venue_feed *vf, enum err e, int status)
+{
+    struct feed_rest *r = &vf->rest;
+    uint64_t now_ms = loop_now_ms(vf->owner->opts.loop);
+    r->list_failures = e == OK ? 0 : r->list_failures + 1;
+    uint64_t wait_ms = (uint64_t)LIST_RETRY_MS << min_u64(r->list_failures, 5);
+    wait_ms = status == 451 ? LIST_RETRY_MAX_MS : min_u64(wait_ms, LIST_RETRY_MAX_MS);
+    r->list_due_ms = now_ms + (e == OK ? LIST_EVERY_MS : wait_ms);
+}
+
+static enum err check(const struct fetch_answer *a, const char **why)
+{
+    if (a->err != OK) {
+        *why = a->why;
+        return a->err;
+    }
+    if (a->status == 451) {
+        *why = "blocked by region";
+        return ERR_DENIED;
+    }
+    if (a->status == 429 || a->status == 418) {
+        *why = "it is asked too often";
+        return ERR_LIMIT;
+    }
+    if (a->status < 200 || a->status > 299) {
+        *why = "it answers with an error";
+        return ERR_UNAVAILABLE;
+    }
+    return OK;
+}
+
+static void on_answer(void *self, const struct fetch_answer *a)
+{
+    static const char *const names[] = {"instruments", "trades", "candles"};
+    struct venue_feed *vf = self;
+    struct feed_rest *r = &vf->rest;
+    struct feed_job *job = r->busy;
+    const char *why = "";
+    enum err e = check(a, &why);
+    r->flight = NULL;
+    r->busy = NULL;
+    obey(vf, a);
+    if (e == OK) {
+        feeds_mark(vf->owner, a->upstream);
+    }
+    if (job->kind == JOB_LIST) {
+        e = e == OK ? read_list(vf, a->body, &why) : e;
+        plan_list(vf, e, a->status);
+    } else if (job->kind == JOB_REPAIR) {
+        e = end_repair(vf, job, e, a->body, &why);
+    } else if (e == OK) {
+        e = end_history(vf, job, a->body, &why);
+    }
+    r->reason[0] = '\0';
+    if (e != OK) {
+        snprintf(r->reason, sizeof(r->reason), "REST (%s): %s", names[job->kind], why);
+        log_warn("feeds", "REST did not answer well", "venue=%s asked=%s status=%d why=%s",
+                 venue_name(vf->venue->id), names[job->kind], a->status, log_quote(str_of(why)));
+    }
+    mem_free(job);
+}
+
+static void start(struct venue_feed *vf, struct feed_job *job)
+{
+    static const uint32_t max_bytes[] = {0, TRADES_MAX_BYTES, CANDLES_MAX_BYTES};
+    const struct feed_venue *venue = vf->venue;
+    struct fetch *fetch = vf->owner->opts.fetch;
+    struct buf url = {0};
+    buf_printf(&url, "%s", vf->rest_url);
+    if (job->kind == JOB_LIST) {
+        buf_printf(&url, "%s", venue->list_path);
+    } else if (job->kind == JOB_REPAIR) {
+        venue->trades_path(&url, vf->rows[job->row], &job->hole);
+    } else {
+        venue->candles_path(&url, vf->rows[job->row], job->interval, job->count, job->before_ms,
+                            loop_wall_ms(vf->owner->opts.loop));
+    }
+    struct fetch_request request = {.url = buf_str(&url), .max_bytes = max_bytes[job->kind]};
+    if (job->kind == JOB_LIST) {
+        request.max_bytes = venue->list_max_bytes;
+    }
+    vf->rest.busy = job;
+    vf->rest.flight = fetch->ops->start(fetch, &request, on_answer, vf);
+    buf_fini(&url);
+}
+
+void feed_rest_tick(struct venue_feed *vf)
+{
+    struct feed_rest *r = &vf->rest;
+    uint64_t now_ms = loop_now_ms(vf->owner->opts.loop);
+    if (!vf->owner->opts.fetch || r->busy) {
+        return;
+    }
+    if (vf->owner->opts.link && now_ms >= r->list_due_ms) {
+        r->list_due_ms = UINT64_MAX; /* until it is answered */
+        struct feed_job *job = add_job(vf, JOB_LIST, 0);
+        list_remove(&job->node);
+        list_insert(&r->jobs, &job->node);
+    }
+    if (!list_empty(&r->jobs) && limiter_take(&r->limiter, now_ms)) {
+        struct feed_job *job = containerof(list_pop(&r->jobs), struct feed_job, node);
+        r->job_count--;
+        start(vf, job);
+    }
+}
