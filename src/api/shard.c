@@ -20,11 +20,6 @@ struct session *session_of(struct conn *c)
     return conn_user(c);
 }
 
-struct api_shard *shard_of(struct conn *c)
-{
-    return conn_owner(c);
-}
-
 struct conn *conn_of(struct session *s)
 {
     return conn_of_user(s);

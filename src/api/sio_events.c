@@ -45,7 +45,6 @@ static void refuse(struct sio_client *client, const struct sio_event *e, const c
     buf_fini(&json);
 }
 
-
 /* {symbols:[all now], unknown:[...], channels:[...]} as the ack and as an event. */
 static void say_subscribed(struct sio_client *client, const struct sio_event *e, const char *event,
                            struct str unknown)
@@ -216,7 +215,6 @@ static bool has_channel(const struct sio_client *client, struct str name)
     }
     return false;
 }
-
 
 static void sio_subscribe(struct sio_client *client, const struct sio_event *e)
 {

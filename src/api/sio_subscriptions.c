@@ -23,7 +23,6 @@ enum frame_form form_now(struct engine_session *session, struct stream **stream)
     return conn_takes_deflate(c) ? FORM_SIO_WS_DEFLATE : FORM_SIO_WS;
 }
 
-
 static void want(struct wanted *w, struct str channel, uint32_t interval_ms)
 {
     if (w->count < SIO_SUBS_MAX) {
@@ -43,7 +42,7 @@ const char *name_of_key(const struct api_shard *s, uint32_t key)
 }
 
 void want_symbols(struct wanted *w, const struct sio_client *client, const uint32_t *keys,
-                         size_t count)
+                  size_t count)
 {
     if (count == 0) {
         return;
@@ -110,8 +109,8 @@ void give_first(struct sio_client *client, const struct wanted *w)
 {
     struct fanout_resume resume;
     struct buf first = {0};
-    (void)fanout_collect(client->shard->fanout, w->subs, w->count, NULL, true,
-                         client->form, &first, &resume);
+    (void)fanout_collect(client->shard->fanout, w->subs, w->count, NULL, true, client->form, &first,
+                         &resume);
     if (first.len) {
         sio_client_write(client, buf_str(&first), false);
     }
@@ -129,4 +128,3 @@ bool sio_join(struct sio_client *client, const struct wanted *w)
     return fanout_join(client->shard->fanout, &client->session.member, client->form, w->subs,
                        w->count) == OK;
 }
-

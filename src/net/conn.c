@@ -349,11 +349,6 @@ struct conn *conn_of_user(void *user)
     return (struct conn *)user - 1;
 }
 
-void *conn_owner(struct conn *c)
-{
-    return c->server->opts.self;
-}
-
 struct net_server *conn_server(struct conn *c)
 {
     return c->server;

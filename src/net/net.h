@@ -89,8 +89,6 @@ void net_each(struct net_server *s, void (*fn)(void *self, struct conn *c), void
 void *conn_user(struct conn *c);
 struct conn *conn_of_user(void *user);
 struct net_server *conn_server(struct conn *c);
-/* net_opts.self of its server. */
-void *conn_owner(struct conn *c);
 /* Peer as text, without the port ("127.0.0.1"). */
 const char *conn_peer(struct conn *c, char out[64]);
 bool conn_peer_is_loopback(const struct conn *c);
