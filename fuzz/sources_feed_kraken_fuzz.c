@@ -1,4 +1,5 @@
-/* What the readers of kraken's lists, trades and candles make of any bytes. SPDX-License-Identifier: MIT */
+/* What the readers of kraken's lists, trades and candles make of any bytes.
+ * SPDX-License-Identifier: MIT */
 #include "feed.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

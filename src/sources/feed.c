@@ -303,7 +303,7 @@ static void turn_over(struct venue_feed *vf, size_t at)
 static bool slot_is_wanted(const struct venue_feed *vf, size_t slot)
 {
     for (size_t i = 0; i < vf->row_count; i++) {
-        if (vf->rows[i]->slot == slot && feed_row_due(vf, vf->rows[i])) {
+        if (vf->rows[i]->slot == slot && feed_row_due(vf->rows[i])) {
             return true;
         }
     }

@@ -40,6 +40,8 @@ struct feed_row {
     uint32_t symbol;
     size_t index; /* in venue_feed.rows */
     bool usdt, wanted, refused, seen;
+    bool listed; /* in the venue's list, or the list is not known */
+    bool live;   /* a trade came that was no mark of a subscription's start */
     uint16_t slot;
     uint64_t last_id;      /* newest trade accounted for; 0: none yet */
     uint64_t given_id;     /* newest trade handed up */
@@ -206,7 +208,9 @@ struct feed_row *feed_row_find(struct venue_feed *vf, struct str instrument);
 /* An instrument of a recording that nobody asked for. NULL: of no use. */
 struct feed_row *feed_row_adopt(struct venue_feed *vf, struct str instrument);
 /* Whether it is to be subscribed now: wanted, and nothing speaks against it. */
-bool feed_row_due(const struct venue_feed *vf, const struct feed_row *row);
+bool feed_row_due(const struct feed_row *row);
+/* The list is another. */
+void feed_rows_relist(struct venue_feed *vf);
 void feed_row_refuse(struct venue_feed *vf, struct feed_row *row, struct str text);
 void feed_rows_free(struct venue_feed *vf);
 

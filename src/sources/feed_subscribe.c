@@ -50,7 +50,7 @@ static size_t collect(struct feed_session *s, unsigned part, bool on,
     for (size_t i = 0; i < vf->row_count && count < vf->batch; i++) {
         struct feed_row *row = vf->rows[i];
         bool has = s->have[i] >> part & 1;
-        if (row->slot == s->slot && has != on && feed_row_due(vf, row) == on) {
+        if (row->slot == s->slot && has != on && feed_row_due(row) == on) {
             rows[count++] = row;
         }
     }

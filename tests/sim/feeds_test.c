@@ -682,6 +682,39 @@ TEST(marks_older_than_the_subscription_are_no_trades)
     assert_int_equal(w->health[1].doubled, 0);
 }
 
+/* Three trades in one frame, as Kraken begins a subscription. */
+static void kraken_snapshot(uint64_t from)
+{
+    char frame[600];
+    struct buf text = {0};
+    buf_printf(&text, "{\"channel\":\"trade\",\"type\":\"snapshot\",\"data\":[");
+    for (uint64_t i = 0; i < 3; i++) {
+        buf_printf(&text,
+                   "%s{\"symbol\":\"BTC/USD\",\"side\":\"buy\",\"price\":1,\"qty\":1,"
+                   "\"trade_id\":%llu,\"timestamp\":\"2026-05-28T20:26:00Z\"}",
+                   i ? "," : "", (unsigned long long)(from + i));
+    }
+    buf_printf(&text, "]}");
+    snprintf(frame, sizeof(frame), "%s", buf_text(&text));
+    fake_link_text(conn_of(MARKET_KRAKEN), frame);
+    buf_fini(&text);
+}
+
+TEST(what_a_subscription_begins_with_fills_what_was_missed_but_is_not_news)
+{
+    w->silent[MARKET_KRAKEN] = true;
+    pass(2 * SECOND);
+    size_t before = w->tick_count;
+    kraken_snapshot(1000);
+    assert_int_equal(w->tick_count, before);
+    w->next_id[MARKET_KRAKEN] = 1003;
+    trade(MARKET_KRAKEN);
+    size_t ticks = w->tick_count;
+    kraken_snapshot(1002); /* as after a reconnection: the last of it is new */
+    assert_int_equal(w->tick_count, ticks + 1);
+    assert_int_equal(w->gaps, 0);
+}
+
 /* ---- subscribing ---- */
 
 TEST(a_product_that_is_none_does_not_take_the_others_with_it)
@@ -802,6 +835,7 @@ int main(void)
         IN_WORLD(too_many_missed_trades_are_a_gap_at_once),
         IN_WORLD(a_heartbeat_that_knows_of_a_trade_we_have_not_is_a_hole_after_2_s),
         IN_WORLD(marks_older_than_the_subscription_are_no_trades),
+        IN_WORLD(what_a_subscription_begins_with_fills_what_was_missed_but_is_not_news),
         IN_WORLD(a_product_that_is_none_does_not_take_the_others_with_it),
         IN_WORLD(kraken_refuses_one_symbol_at_a_time),
         IN_WORLD(demand_that_comes_and_goes_takes_effect_within_a_second),

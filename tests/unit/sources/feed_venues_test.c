@@ -97,12 +97,13 @@ TEST(recorded_lists_give_the_symbols_that_are_traded)
 TEST(kraken_names_are_everybodys)
 {
     const char *why;
-    assert_ok(read_body(&feed_venue_kraken, LIST,
-                        STR("{\"error\":[],\"result\":{\"XXBTZUSD\":{\"wsname\":\"XBT/USD\",\"status\":"
-                            "\"online\"},\"XDGUSD\":{\"wsname\":\"XDG/USD\"},\"XETHZEUR\":{\"wsname\":"
-                            "\"ETH/EUR\"},\"XETHZUSD\":{\"wsname\":\"ETH/USD\",\"status\":"
-                            "\"cancel_only\"}}}"),
-                        &why));
+    assert_ok(
+        read_body(&feed_venue_kraken, LIST,
+                  STR("{\"error\":[],\"result\":{\"XXBTZUSD\":{\"wsname\":\"XBT/USD\",\"status\":"
+                      "\"online\"},\"XDGUSD\":{\"wsname\":\"XDG/USD\"},\"XETHZEUR\":{\"wsname\":"
+                      "\"ETH/EUR\"},\"XETHZUSD\":{\"wsname\":\"ETH/USD\",\"status\":"
+                      "\"cancel_only\"}}}"),
+                  &why));
     assert_true(seen.symbols == 2 && seen.btc && seen.doge);
 }
 
@@ -115,15 +116,17 @@ TEST(trades_name_the_takers_side)
                         &why));
     assert_true(seen.trades == 1 && seen.first.id == 28457 && seen.first.taker == SIDE_SELL);
     assert_true(seen.first.time_us == 1499865549590000);
-    assert_ok(read_body(&feed_venue_coinbase, TRADES,
-                        STR("[{\"trade_id\":9,\"side\":\"sell\",\"size\":\"1\",\"price\":\"2\",\"time\":"
-                            "\"2026-07-07T22:58:17.164892Z\"}]"),
-                        &why));
+    assert_ok(
+        read_body(&feed_venue_coinbase, TRADES,
+                  STR("[{\"trade_id\":9,\"side\":\"sell\",\"size\":\"1\",\"price\":\"2\",\"time\":"
+                      "\"2026-07-07T22:58:17.164892Z\"}]"),
+                  &why));
     assert_int_equal(seen.first.taker, SIDE_BUY);
-    assert_ok(read_body(&feed_venue_kraken, TRADES,
-                        STR("{\"error\":[],\"result\":{\"XXBTZUSD\":[[\"63501.6\",\"0.1\",1783465097.164892,"
-                            "\"s\",\"l\",\"\",77]],\"last\":\"1\"}}"),
-                        &why));
+    assert_ok(read_body(
+        &feed_venue_kraken, TRADES,
+        STR("{\"error\":[],\"result\":{\"XXBTZUSD\":[[\"63501.6\",\"0.1\",1783465097.164892,"
+            "\"s\",\"l\",\"\",77]],\"last\":\"1\"}}"),
+        &why));
     assert_true(seen.first.id == 77 && seen.first.taker == SIDE_SELL);
     assert_true(seen.first.time_us == 1783465097164892);
 }
@@ -169,8 +172,12 @@ TEST(errors_and_nonsense_are_no_answers)
     static const struct feed_venue *const venues[] = {&feed_venue_binance, &feed_venue_coinbase,
                                                       &feed_venue_kraken};
     static const char *const bodies[] = {
-        "", "<html>", "{\"code\":-1121,\"msg\":\"Invalid symbol.\"}", "{\"message\":\"NotFound\"}",
-        "{\"error\":[\"EQuery:Unknown asset pair\"]}", "[[1700000040,\"x\",3,2,3,9]]",
+        "",
+        "<html>",
+        "{\"code\":-1121,\"msg\":\"Invalid symbol.\"}",
+        "{\"message\":\"NotFound\"}",
+        "{\"error\":[\"EQuery:Unknown asset pair\"]}",
+        "[[1700000040,\"x\",3,2,3,9]]",
         "[{\"id\":1,\"price\":\"0\",\"qty\":\"1\",\"time\":1700000040000}]"};
     const char *why;
     for (size_t v = 0; v < ARRAY_LEN(venues); v++) {
@@ -196,8 +203,9 @@ TEST(questions_are_written_as_each_venue_wants_them)
     struct feed_hole hole = {.from = 10, .to = 12, .from_ms = 1780000000000};
     struct buf out = {0};
     feed_venue_binance.write(&out, rows, 1, 0, true, 3);
-    assert_buf(&out, "{\"method\":\"SUBSCRIBE\",\"params\":[\"btcusdt@trade\",\"btcusdt@bookTicker\","
-                     "\"btcusdt@ticker\"],\"id\":3}");
+    assert_buf(&out,
+               "{\"method\":\"SUBSCRIBE\",\"params\":[\"btcusdt@trade\",\"btcusdt@bookTicker\","
+               "\"btcusdt@ticker\"],\"id\":3}");
     buf_clear(&out);
     feed_venue_binance.trades_path(&out, &row, &hole);
     assert_buf(&out, "/api/v3/historicalTrades?symbol=BTCUSDT&fromId=10&limit=3");
