@@ -46,6 +46,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct buf token = {0};
         check_json(c.timestamp);
         check(c.max_hz == 0 || hz_valid(c.max_hz));
+        static const struct catalogue_entry entries[] = {{.name = "BTC", .key = 0}};
+        struct catalogue *catalogue = catalogue_new(entries, ARRAY_LEN(entries));
+        struct symbols symbols = {0};
+        check_slice(c.symbols, text, size);
+        check_json(c.symbols);
+        if (c.symbols.ptr && command_symbols(&c, catalogue, &symbols) == OK) {
+            check(symbols.named > 0 && symbols.named == symbols.count + symbols.unknown_count);
+        }
+        symbols_fini(&symbols);
+        catalogue_unref(catalogue);
         check(scan_unescape(c.token, &token) == OK);
         buf_fini(&token);
     }

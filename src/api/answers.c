@@ -7,6 +7,7 @@ struct answers *answers_new(void)
 {
     struct answers *a = mem_zero(sizeof(*a));
     a->refs = 1;
+    a->exchange_lag_ms = LAG_UNKNOWN;
     return a;
 }
 

@@ -7,6 +7,8 @@
 #include "api/catalogue.h"
 #include "base/buf.h"
 
+#define LAG_UNKNOWN INT64_MIN
+
 struct answers {
     uint32_t refs;
     struct buf summary;       /* the summary object */
@@ -19,7 +21,10 @@ struct answers {
     struct buf missing;          /* sentence of what readiness waits for */
     struct buf health;           /* the object of /api/health */
     struct catalogue *catalogue; /* owned reference; NULL: none yet */
-    int64_t btc_as_of_ms;        /* 0: unknown */
+    /* From the exchange's time to our receipt of the newest price (clocks differ: may be below 0)
+     */
+    int64_t exchange_lag_ms;
+    int64_t btc_as_of_ms; /* 0: unknown */
 };
 
 struct answers *answers_new(void);

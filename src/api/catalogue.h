@@ -12,6 +12,7 @@
 enum symbol_flag {
     SYMBOL_WATCHED = 1, /* the feeds are asked for it now */
     SYMBOL_OFFERED = 2, /* an exchange has it */
+    SYMBOL_ASKED = 4,   /* watched only while somebody wants it */
 };
 
 struct catalogue_entry {

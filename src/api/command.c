@@ -25,10 +25,49 @@ static void take_string(struct scan *s, struct str *out, const char **wrong, con
     }
 }
 
+static void read_max_hz(struct scan *s, struct command *cmd, const char **wrong)
+{
+    struct str digits;
+    if (!scan_null(s) && (!scan_number(s, &digits) || str_to_double(digits, &cmd->max_hz) != OK ||
+                          !hz_valid(cmd->max_hz))) {
+        *wrong = "max_hz must be a number above 0 and at most 1000";
+    }
+}
+
+/* Whether it is a list of at least one string, and of nothing else. */
+static bool is_list_of_strings(struct str raw)
+{
+    struct scan s;
+    struct str item;
+    size_t count = 0;
+    scan_begin(&s, raw);
+    if (!scan_array(&s)) {
+        return false;
+    }
+    for (; scan_item(&s); count++) {
+        if (!scan_string(&s, &item)) {
+            return false;
+        }
+    }
+    return count > 0;
+}
+
+static void read_symbols(struct scan *s, struct command *cmd, const char **wrong)
+{
+    struct str raw;
+    if (scan_null(s)) {
+        return;
+    }
+    if (!scan_skip(s, &raw) || !is_list_of_strings(raw)) {
+        *wrong = "symbols must be a list of at least one string";
+        return;
+    }
+    cmd->symbols = raw;
+}
+
 static void read_params(struct scan *s, struct command *cmd, const char **wrong)
 {
     struct str key;
-    struct str digits;
     if (!scan_object(s)) {
         if (!scan_null(s)) {
             *wrong = "params must be an object";
@@ -37,15 +76,15 @@ static void read_params(struct scan *s, struct command *cmd, const char **wrong)
     }
     while (scan_key(s, &key)) {
         if (scan_string_is(key, STR("max_hz"))) {
-            if (scan_null(s)) {
-                continue;
-            }
-            if (!scan_number(s, &digits) || str_to_double(digits, &cmd->max_hz) != OK ||
-                !hz_valid(cmd->max_hz)) {
-                *wrong = "max_hz must be a number above 0 and at most 1000";
-            }
+            read_max_hz(s, cmd, wrong);
         } else if (scan_string_is(key, STR("since"))) {
             take_string(s, &cmd->since, wrong, "since must be a cursor, a string");
+        } else if (scan_string_is(key, STR("symbols"))) {
+            read_symbols(s, cmd, wrong);
+        } else if (scan_string_is(key, STR("delta"))) {
+            if (!scan_bool(s, &cmd->delta) && !scan_null(s)) {
+                *wrong = "delta must be true or false";
+            }
         }
     }
 }
@@ -88,4 +127,22 @@ enum err command_read(struct str text, struct command *cmd, char problem[COMMAND
         return ERR_SYNTAX;
     }
     return OK;
+}
+
+enum err command_symbols(const struct command *cmd, const struct catalogue *c, struct symbols *out)
+{
+    struct scan s;
+    struct str raw;
+    struct buf name = {0};
+    enum err e = OK;
+    scan_begin(&s, cmd->symbols);
+    bool is_list = scan_array(&s);
+    while (is_list && e == OK && scan_item(&s)) {
+        buf_clear(&name);
+        if (scan_string(&s, &raw) && scan_unescape(raw, &name) == OK) {
+            e = symbols_add(out, c, str_trim(buf_str(&name)));
+        }
+    }
+    buf_fini(&name);
+    return e;
 }

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef API_COMMAND_H
 #define API_COMMAND_H
+#include "api/catalogue.h"
 #include "base/err.h"
 #include "base/str.h"
 
@@ -12,14 +13,19 @@ struct command {
     struct str timestamp; /* raw JSON; empty: none */
     struct str channel;
     struct str token;
-    struct str since; /* ptr NULL: none */
-    double max_hz;    /* 0: as fast as it comes */
+    struct str since;   /* ptr NULL: none */
+    struct str symbols; /* raw JSON, a list of at least one string; ptr NULL: none */
+    double max_hz;      /* 0: as fast as it comes */
+    bool delta;
 };
 
 #define COMMAND_PROBLEM_LEN 160
 /* ERR_SYNTAX: `problem` is a sentence for people; `id` is there when it was read before. */
 enum err command_read(struct str text, struct command *out,
                       char problem[COMMAND_PROBLEM_LEN]) MUST_CHECK;
+/* Looks the symbols of a command up. ERR_LIMIT: more than SYMBOLS_MAX different ones. */
+enum err command_symbols(const struct command *cmd, const struct catalogue *c,
+                         struct symbols *out) MUST_CHECK;
 /* Least time between two messages, milliseconds, so that there are at most `hz` a second; 0 for
  * 0. */
 uint32_t interval_of_hz(double hz);

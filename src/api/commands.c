@@ -5,29 +5,26 @@
 #include "base/metrics.h"
 #include "wire/scan.h"
 
+#include <math.h>
+
 static struct metric commands_total =
     METRIC_COUNTER("coincast_client_commands_total", "Commands received from WebSocket clients.");
 static struct metric errors_total =
     METRIC_COUNTER("coincast_client_errors_total", "Commands answered with an error.");
-
-static void send_text(struct conn *c, const struct buf *json)
-{
-    conn_send_ws(c, WS_TEXT, buf_str(json), true);
-}
 
 void send_error(struct api_shard *s, struct conn *c, const struct error_text *e)
 {
     struct buf json = {0};
     metric_add(&errors_total, 1);
     message_error(&json, e, shard_wall_ms(s));
-    send_text(c, &json);
+    session_send(c, buf_str(&json));
     buf_fini(&json);
 }
 
 /* ---- the commands ---- */
 
-static void open_reply(struct json_writer *w, struct buf *json, const char *type,
-                       const struct command *cmd)
+void open_reply(struct json_writer *w, struct buf *json, const char *type,
+                const struct command *cmd)
 {
     json_begin(w, json);
     json_object(w);
@@ -39,13 +36,12 @@ static void open_reply(struct json_writer *w, struct buf *json, const char *type
     }
 }
 
-static void close_reply(struct api_shard *s, struct conn *c, struct json_writer *w,
-                        struct buf *json)
+void close_reply(struct api_shard *s, struct conn *c, struct json_writer *w, struct buf *json)
 {
     json_key(w, "timestamp");
     json_time(w, shard_wall_ms(s));
     json_object_end(w);
-    send_text(c, json);
+    session_send(c, buf_str(json));
     buf_fini(json);
 }
 
@@ -60,91 +56,6 @@ static void do_ping(struct api_shard *s, struct conn *c, const struct command *c
     } else {
         json_null(&w);
     }
-    close_reply(s, c, &w, &json);
-}
-
-static void do_subscribe(struct api_shard *s, struct conn *c, const struct command *cmd)
-{
-    struct session *session = session_of(c);
-    enum frame_form form = conn_takes_deflate(c) ? FORM_WS_DEFLATE : FORM_WS;
-    const char *why = NULL;
-    if (!channel_valid(cmd->channel, &why)) {
-        send_error(
-            s, c,
-            &(struct error_text){
-                .code = "unknown_channel", .message = why, .retry_after_s = -1, .id = cmd->id});
-        return;
-    }
-    uint32_t interval = interval_of_hz(cmd->max_hz);
-    struct fanout_sub sub = {.channel = cmd->channel, .interval_ms = interval};
-    shard_reach(s, cmd->since);
-    if (conn_is_closing(c)) {
-        return;
-    }
-    struct buf first = {0};
-    char cursor[CURSOR_LEN + 1];
-    struct fanout_resume resume =
-        fanout_catch_up(s->fanout, &sub, cmd->since.ptr ? &cmd->since : NULL, form, &first);
-    fanout_cursor_text(s->fanout, cursor);
-    if (fanout_subscribe(s->fanout, &session->member, form, &sub) != OK) {
-        buf_fini(&first);
-        send_error(s, c,
-                   &(struct error_text){.code = "too_many",
-                                        .message = "This client has as many subscriptions as "
-                                                   "it may; unsubscribe from one first.",
-                                        .retry_after_s = -1,
-                                        .id = cmd->id});
-        return;
-    }
-    struct buf json = {0};
-    struct json_writer w;
-    open_reply(&w, &json, "subscribed", cmd);
-    json_key(&w, "channel");
-    json_str(&w, cmd->channel);
-    json_key(&w, "params");
-    json_object(&w);
-    if (cmd->max_hz > 0) {
-        json_key(&w, "max_hz");
-        json_double(&w, cmd->max_hz);
-    }
-    if (cmd->since.ptr) {
-        json_key(&w, "since");
-        json_str(&w, cmd->since);
-    }
-    json_object_end(&w);
-    json_key(&w, "cursor");
-    json_text(&w, cursor);
-    json_key(&w, "recovered");
-    json_bool(&w, resume.recovered);
-    json_key(&w, "reset");
-    json_bool(&w, resume.reset);
-    close_reply(s, c, &w, &json);
-    if (!send_standard(s, c, cmd->channel)) {
-        catch_up(s, c, &sub, 1, cmd->since.ptr ? &cmd->since : NULL, buf_str(&first));
-    }
-    buf_fini(&first);
-}
-
-static void do_unsubscribe(struct api_shard *s, struct conn *c, const struct command *cmd)
-{
-    struct session *session = session_of(c);
-    const char *why = NULL;
-    if (!channel_valid(cmd->channel, &why) ||
-        fanout_unsubscribe(s->fanout, &session->member, cmd->channel) != OK) {
-        send_error(s, c,
-                   &(struct error_text){.code = "unknown_channel",
-                                        .message = why ? why
-                                                       : "This client is not subscribed to "
-                                                         "that channel.",
-                                        .retry_after_s = -1,
-                                        .id = cmd->id});
-        return;
-    }
-    struct buf json = {0};
-    struct json_writer w;
-    open_reply(&w, &json, "unsubscribed", cmd);
-    json_key(&w, "channel");
-    json_str(&w, cmd->channel);
     close_reply(s, c, &w, &json);
 }
 
@@ -188,6 +99,22 @@ static void do_auth(struct api_shard *s, struct conn *c, const struct command *c
     close_reply(s, c, &w, &json);
 }
 
+/* From upstream's bytes to this client's socket, and from the exchange to us: null while nothing
+ * that came from upstream was sent. */
+static void write_lags(struct api_shard *s, struct session *session, struct json_writer *w)
+{
+    uint64_t lag_us = fanout_member_lag_us(&session->member);
+    int64_t exchange_ms = shard_answers(s)->exchange_lag_ms;
+    json_key(w, "lag_ms");
+    json_decimal(w, lag_us ? (double)lag_us / 1000.0 : NAN, 3);
+    json_key(w, "exchange_lag_ms");
+    if (exchange_ms != LAG_UNKNOWN) {
+        json_i64(w, exchange_ms);
+    } else {
+        json_null(w);
+    }
+}
+
 /* What the server knows about this very client. */
 static void do_stats(struct api_shard *s, struct conn *c, const struct command *cmd)
 {
@@ -203,6 +130,8 @@ static void do_stats(struct api_shard *s, struct conn *c, const struct command *
     json_i64(&w, session->member.conflated);
     json_key(&w, "gaps");
     json_i64(&w, session->member.gaps);
+    json_key(&w, "dropped");
+    json_i64(&w, session->member.gaps);
     json_key(&w, "subscriptions");
     json_i64(&w, (int64_t)fanout_sub_count(&session->member));
     json_key(&w, "round_trip_ms");
@@ -211,6 +140,7 @@ static void do_stats(struct api_shard *s, struct conn *c, const struct command *
     } else {
         json_null(&w);
     }
+    write_lags(s, session, &w);
     json_key(&w, "deflate");
     json_bool(&w, conn_takes_deflate(c));
     json_object_end(&w);
@@ -221,8 +151,8 @@ static const struct {
     const char *type;
     void (*run)(struct api_shard *s, struct conn *c, const struct command *cmd);
 } commands[] = {
-    {"ping", do_ping},   {"subscribe", do_subscribe},
-    {"stats", do_stats}, {"unsubscribe", do_unsubscribe},
+    {"ping", do_ping},   {"subscribe", ws_subscribe},
+    {"stats", do_stats}, {"unsubscribe", ws_unsubscribe},
     {"auth", do_auth},   {"request_update", do_request_update},
 };
 

@@ -4,6 +4,7 @@
 #define API_LETTERS_H
 #include "api/answers.h"
 #include "api/api.h"
+#include "base/list.h"
 
 /* Messages to publish, slices into one owned text. */
 struct post_item {
@@ -46,7 +47,31 @@ static inline struct want_id want_of_number(uint64_t number)
 }
 void letter_want(void *self, void *unused, uint64_t number);
 
+/* A question that only the main half can answer; it comes back as the answer. */
+enum ask_kind { ASK_ASSET, ASK_CANDLES, ASK_INDICATORS, ASK_SIGNALS };
+struct ask {
+    struct list node; /* among those that wait for the database */
+    struct api_main *main;
+    struct api_shard *shard;
+    uint64_t ticket;
+    enum ask_kind kind;
+    uint32_t key; /* of the catalogue; of ASK_SIGNALS: keys */
+    enum interval interval;
+    int64_t from_ms, to_ms; /* [from, to); INT64_MIN and INT64_MAX: open */
+    size_t limit;
+    uint32_t *keys; /* owned; NULL: all */
+    size_t key_count;
+    char *if_none_match; /* owned; NULL: none */
+    /* the answer */
+    unsigned status; /* 200 or that of a problem */
+    struct buf body; /* or the sentence of the problem */
+    uint64_t etag;   /* over what a reader would call the content */
+};
+void ask_free(struct ask *q);
+void letter_ask(void *self, void *owned_ask, uint64_t number);
+
 /* main -> shard (self is the api_shard) */
+void letter_asked(void *self, void *owned_ask, uint64_t ticket);
 void letter_answers(void *self, void *owned_answers, uint64_t number);
 struct published {
     size_t accepted;

@@ -39,7 +39,7 @@ struct markets {
     struct timer ticker_timer, wants_timer;
     /* signals and sentiment */
     const struct channel_info *signals, *sentiment;
-    struct buf sentiment_data; /* newest, without its time and mode */
+    struct sentiment *mood; /* owned, as it stands; NULL: none yet */
     struct timer standing_timer, sentiment_timer;
     /* candles: by key * INTERVALS + interval */
     struct candle_channel *candles;
@@ -61,6 +61,7 @@ struct api_main {
     struct list waiting; /* refreshes under way */
     unsigned known;      /* a bit per field that was known at the last dashboard message */
     uint64_t shown_version;
+    struct list asked; /* questions that wait for the database */
     struct markets markets;
     struct sio_memory *sio;
 };
@@ -78,6 +79,8 @@ void markets_start(struct api_main *a);
 void markets_again(struct api_main *a);
 /* As it stands; borrowed. */
 struct catalogue *markets_catalogue(struct markets *m);
+/* Of the price that came last; LAG_UNKNOWN. */
+int64_t markets_exchange_lag(const struct api_main *a);
 /* The key of a symbol of the market, made when new; CATALOGUE_NONE: there are too many. */
 uint32_t markets_key(struct api_main *a, uint32_t market_id);
 /* Publishes {type,[channel],data,timestamp,mode,cursor} on a channel. */

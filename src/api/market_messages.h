@@ -5,7 +5,9 @@
 #define API_MARKET_MESSAGES_H
 #include "base/json.h"
 #include "market/candles.h"
+#include "market/figures.h"
 #include "market/market.h"
+#include "market/sentiment.h"
 #include "market/signal.h"
 
 /* ---- price_updates ---- */
@@ -66,11 +68,18 @@ void message_candles_head(struct json_writer *w, const struct candles_text *t);
 /* One candle as an object. */
 void message_candle(struct json_writer *w, const struct candle *c);
 
+/* Members "candles","first_time","last_time","indicators","reasons", without braces. */
+void message_figures(struct json_writer *w, const struct figures *f);
+
 /* ---- signals ---- */
 
 /* The data of trading_signal. `repeat`: it stands, nothing changed. */
 void message_signal(struct buf *out, const char *symbol, const struct signal *s, int64_t now_ms,
                     const char *mode, bool repeat);
+
+/* The data of sentiment_update. */
+void message_sentiment(struct buf *out, const struct sentiment *s, int64_t now_ms,
+                       const char *mode);
 
 /* ---- envelopes ---- */
 

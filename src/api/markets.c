@@ -27,7 +27,7 @@ static uint32_t add_symbol(struct api_main *a, struct str name)
     if (found) {
         return (uint32_t)(found - 1);
     }
-    if (m->count > HUB_KEY_MAX || name.len == 0 || name.len > MARKET_SYMBOL_LEN ||
+    if (m->count > TABLE_KEY_MAX || name.len == 0 || name.len > MARKET_SYMBOL_LEN ||
         map_put(&m->by_name, name, (void *)(m->count + 1)) != OK) {
         log_warn("api", "symbol left out", "symbol=%.*s", STR_ARG(name));
         return CATALOGUE_NONE;
@@ -86,8 +86,9 @@ struct catalogue *markets_catalogue(struct markets *m)
             const struct main_symbol *s = &m->symbols[i];
             entries[i] = (struct catalogue_entry){
                 .key = (uint32_t)i,
-                .flags = (uint8_t)((s->watched ? SYMBOL_WATCHED : 0) |
-                                   (s->offered ? SYMBOL_OFFERED : 0)),
+                .flags =
+                    (uint8_t)((s->watched ? SYMBOL_WATCHED : 0) |
+                              (s->offered ? SYMBOL_OFFERED : 0) | (s->asked ? SYMBOL_ASKED : 0)),
             };
             memcpy(entries[i].name, s->name, sizeof(s->name));
         }
@@ -129,6 +130,7 @@ static void wants_due(void *self)
         }
         if (now - s->unwanted_ms >= LINGER_MS) {
             s->asked = false;
+            catalogue_changed(a);
             a->opts.want(a->opts.self, str_of(s->name), false);
         } else {
             more = true;
@@ -145,6 +147,7 @@ static void want_symbol(struct api_main *a, struct main_symbol *s, bool on)
         s->wanted++;
         if (!s->watched && !s->asked && a->opts.want) {
             s->asked = true;
+            catalogue_changed(a);
             a->opts.want(a->opts.self, str_of(s->name), true);
         }
         return;
@@ -273,6 +276,24 @@ void api_main_quote_changed(struct api_main *a, uint32_t symbol)
     m->is_marked[symbol] = 1;
     m->marked[m->marked_count++] = symbol;
     loop_defer(a->opts.loop, &m->publish, publish_prices, a);
+}
+
+int64_t markets_exchange_lag(const struct api_main *a)
+{
+    int64_t lag = LAG_UNKNOWN;
+    int64_t newest = 0;
+    size_t count = a->opts.market ? market_count(a->opts.market) : 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct quote *q = market_quote(a->opts.market, (uint32_t)i);
+        for (int v = 0; v < MARKET_VENUES; v++) {
+            const struct feed_quote *f = &q->feeds[v];
+            if (f->known && f->exchange_ms && f->received_ms > newest) {
+                newest = f->received_ms;
+                lag = f->received_ms - f->exchange_ms;
+            }
+        }
+    }
+    return lag;
 }
 
 /* ---- life ---- */

@@ -63,7 +63,7 @@ void letter_published(void *self, void *owned_published, uint64_t ticket)
         char text[96];
         int n = snprintf(text, sizeof(text), "{\"accepted\":%zu,\"cursor\":\"%s\"}", done->accepted,
                          done->cursor);
-        conn_reply(c, &(struct http_reply){.status = 200,
+        send_reply(c, &(struct http_reply){.status = 200,
                                            .content_type = STR("application/json"),
                                            .headers = STR("Cache-Control: no-store\r\n"),
                                            .body = str_make(text, (size_t)n)});

@@ -96,6 +96,7 @@ static struct answers *make_answers(struct api_main *a)
     make_missing(out, s);
     make_health(a, out);
     out->catalogue = catalogue_ref(markets_catalogue(&a->markets));
+    out->exchange_lag_ms = markets_exchange_lag(a);
     out->btc_as_of_ms = s->fields[FIELD_BTC_PRICE].known ? s->fields[FIELD_BTC_PRICE].as_of_ms : 0;
     return out;
 }
@@ -336,6 +337,7 @@ struct api_main *api_main_new(const struct api_main_opts *opts)
     struct api_main *a = mem_zero(sizeof(*a));
     a->opts = *opts;
     list_init(&a->waiting);
+    list_init(&a->asked);
     if (hub_channel(opts->hub, STR("dashboard_update"), STR("dashboard_update"), CHANNEL_STATE,
                     &a->dashboard) != OK ||
         hub_channel(opts->hub, STR("btc_price_update"), STR("btc_price_update"), CHANNEL_STATE,
@@ -361,6 +363,9 @@ void api_main_free(struct api_main *a)
     sio_memory_free(a->sio);
     for (struct list *node = list_pop(&a->waiting); node; node = list_pop(&a->waiting)) {
         mem_free(containerof(node, struct waiting, node));
+    }
+    for (struct list *node = list_pop(&a->asked); node; node = list_pop(&a->asked)) {
+        ask_free(containerof(node, struct ask, node));
     }
     mem_free(a);
 }

@@ -21,12 +21,25 @@ static struct metric heap_bytes =
 
 enum { STALE_FOR_READERS_MS = 300000, DEMAND_EVERY_MS = 10000 };
 
+void send_reply(struct conn *c, const struct http_reply *reply)
+{
+    struct buf headers = {0};
+    struct http_reply full = *reply;
+    if (session_of(c)->cors) {
+        buf_add_str(&headers, str_of(session_of(c)->cors));
+    }
+    buf_add_str(&headers, reply->headers);
+    full.headers = buf_str(&headers);
+    conn_reply(c, &full);
+    buf_fini(&headers);
+}
+
 void reply_problem(struct conn *c, unsigned status, const char *title, const char *detail,
                    struct str headers)
 {
     struct buf body = {0};
     message_problem(&body, status, title, detail);
-    conn_reply(c, &(struct http_reply){.status = status,
+    send_reply(c, &(struct http_reply){.status = status,
                                        .content_type = STR("application/problem+json"),
                                        .headers = headers,
                                        .body = buf_str(&body)});
@@ -35,17 +48,21 @@ void reply_problem(struct conn *c, unsigned status, const char *title, const cha
 
 static void reply_json(struct conn *c, unsigned status, struct str body)
 {
-    conn_reply(c, &(struct http_reply){.status = status,
+    send_reply(c, &(struct http_reply){.status = status,
                                        .content_type = STR("application/json"),
                                        .headers = STR("Cache-Control: no-cache\r\n"),
                                        .body = body});
 }
 
-/* If-None-Match by weak comparison (RFC 9110, 13.1.2). */
-static bool etag_matches(const struct http_request *r, const char *etag)
+bool etag_matches(struct str if_none_match, const char *etag)
 {
-    struct str match = http_request_header(r, STR("If-None-Match"));
-    return match.ptr && (str_eq(match, STR("*")) || str_find_str(match, str_of(etag)) != SIZE_MAX);
+    return if_none_match.len && (str_eq(if_none_match, STR("*")) ||
+                                 str_find_str(if_none_match, str_of(etag)) != SIZE_MAX);
+}
+
+static bool has_etag(const struct http_request *r, const char *etag)
+{
+    return etag_matches(http_request_header(r, STR("If-None-Match")), etag);
 }
 
 /* ---- the summary ---- */
@@ -70,25 +87,24 @@ static void get_summary(struct api_shard *s, struct conn *c, const struct http_r
     const struct answers *a = shard_answers(s);
     (void)body;
     note_read(s, a);
-    if (etag_matches(r, a->summary_etag)) {
+    if (has_etag(r, a->summary_etag)) {
         struct buf headers = {0};
         buf_printf(&headers, "Cache-Control: no-cache\r\nETag: %s\r\n", a->summary_etag);
-        conn_reply(c, &(struct http_reply){.status = 304, .headers = buf_str(&headers)});
+        send_reply(c, &(struct http_reply){.status = 304, .headers = buf_str(&headers)});
         buf_fini(&headers);
         return;
     }
-    struct buf cors = {0};
-    (void)origin_allowed(s->opts.settings, r, conn_is_tls(c), &cors);
-    if (cors.len) {
-        buf_printf(&cors, "Cache-Control: no-cache\r\nETag: %s\r\n", a->summary_etag);
-        conn_reply(c, &(struct http_reply){.status = 200,
+    if (session_of(c)->cors) {
+        struct buf headers = {0};
+        buf_printf(&headers, "Cache-Control: no-cache\r\nETag: %s\r\n", a->summary_etag);
+        send_reply(c, &(struct http_reply){.status = 200,
                                            .content_type = STR("application/json"),
-                                           .headers = buf_str(&cors),
+                                           .headers = buf_str(&headers),
                                            .body = buf_str(&a->summary)});
+        buf_fini(&headers);
     } else {
         conn_reply_ready(c, buf_str(&a->summary_reply), a->summary_head_len);
     }
-    buf_fini(&cors);
 }
 
 static void get_refresh(struct api_shard *s, struct conn *c, const struct http_request *r,
@@ -119,7 +135,7 @@ void refresh_reply(struct conn *c, const struct refreshed *r)
     buf_add_char(&body, '}');
     buf_printf(&headers, "Cache-Control: no-cache\r\nETag: W/\"%016llx\"\r\n",
                (unsigned long long)str_hash(str_of(r->answers->summary_etag)) ^ r->refreshed);
-    conn_reply(c, &(struct http_reply){.status = 200,
+    send_reply(c, &(struct http_reply){.status = 200,
                                        .content_type = STR("application/json"),
                                        .headers = buf_str(&headers),
                                        .body = buf_str(&body)});
@@ -176,7 +192,7 @@ static void get_metrics(struct api_shard *s, struct conn *c, const struct http_r
     (void)body;
     metric_set(&heap_bytes, (int64_t)mem_in_use());
     metrics_write(&text);
-    conn_reply(c, &(struct http_reply){.status = 200,
+    send_reply(c, &(struct http_reply){.status = 200,
                                        .content_type = STR("text/plain; version=0.0.4"),
                                        .headers = STR("Cache-Control: no-store\r\n"),
                                        .body = buf_str(&text)});
@@ -191,7 +207,7 @@ static void get_root(struct api_shard *s, struct conn *c, const struct http_requ
     (void)s;
     (void)r;
     (void)body;
-    conn_reply(c, &(struct http_reply){.status = 302,
+    send_reply(c, &(struct http_reply){.status = 302,
                                        .headers = STR("Location: /crypto_report\r\n"
                                                       "Cache-Control: no-cache\r\n")});
 }
@@ -213,8 +229,8 @@ static void reply_asset(struct conn *c, const struct http_request *r, const stru
     struct buf headers = {0};
     buf_printf(&headers, "Cache-Control: no-cache\r\nETag: %s\r\nVary: Accept-Encoding\r\n",
                a->etag);
-    if (etag_matches(r, a->etag)) {
-        conn_reply(c, &(struct http_reply){.status = 304, .headers = buf_str(&headers)});
+    if (has_etag(r, a->etag)) {
+        send_reply(c, &(struct http_reply){.status = 304, .headers = buf_str(&headers)});
         buf_fini(&headers);
         return;
     }
@@ -225,7 +241,7 @@ static void reply_asset(struct conn *c, const struct http_request *r, const stru
     }
     struct str body = gzip ? str_make((const char *)a->gzip, a->gzip_len)
                            : str_make((const char *)a->plain, a->plain_len);
-    conn_reply(c, &(struct http_reply){.status = 200,
+    send_reply(c, &(struct http_reply){.status = 200,
                                        .content_type = str_of(a->type),
                                        .headers = buf_str(&headers),
                                        .body = body});
@@ -257,11 +273,12 @@ static void get_poll(struct api_shard *s, struct conn *c, const struct http_requ
 
 enum { CHECK_ORIGIN = 1, NO_HEAD = 2 };
 
+/* A path may have one part that varies, written ":symbol". */
 static const struct route {
     const char *path;
     enum http_method method;
     unsigned flags;
-    void (*run)(struct api_shard *s, struct conn *c, const struct http_request *r, struct str body);
+    route_fn run;
 } routes[] = {
     {"/api/crypto/dashboard-summary", HTTP_GET, 0, get_summary},
     {"/ws", HTTP_GET, CHECK_ORIGIN | NO_HEAD, get_ws},
@@ -269,6 +286,14 @@ static const struct route {
     {"/api/v1/stream", HTTP_GET, CHECK_ORIGIN | NO_HEAD, get_stream},
     {"/api/v1/poll", HTTP_GET, CHECK_ORIGIN | NO_HEAD, get_poll},
     {"/api/crypto/dashboard-summary/refresh", HTTP_GET, CHECK_ORIGIN | NO_HEAD, get_refresh},
+    {"/api/v1/prices", HTTP_GET, 0, get_prices},
+    {"/api/v1/ticker", HTTP_GET, 0, get_ticker},
+    {"/api/v1/sentiment", HTTP_GET, 0, get_sentiment},
+    {"/api/v1/signals", HTTP_GET, 0, get_signals},
+    {"/api/v1/assets", HTTP_GET, 0, get_assets},
+    {"/api/v1/assets/:symbol", HTTP_GET, 0, get_asset},
+    {"/api/v1/assets/:symbol/candles", HTTP_GET, 0, get_candles},
+    {"/api/v1/assets/:symbol/indicators", HTTP_GET, 0, get_indicators},
     {"/healthz", HTTP_GET, 0, get_healthz},
     {"/readyz", HTTP_GET, 0, get_readyz},
     {"/api/health", HTTP_GET, 0, get_health},
@@ -276,24 +301,107 @@ static const struct route {
     {"/", HTTP_GET, 0, get_root},
 };
 
+bool path_fits(const char *pattern, struct str path, struct str *varying)
+{
+    struct str front = str_of(pattern);
+    size_t at = str_find(front, ':', 0);
+    *varying = (struct str){0};
+    if (at == SIZE_MAX) {
+        return str_eq(path, front);
+    }
+    size_t end = str_find(front, '/', at);
+    struct str back = str_from(front, end);
+    front = str_sub(front, 0, at);
+    if (!str_starts(path, front) || !str_ends(path, back) || path.len <= front.len + back.len) {
+        return false;
+    }
+    *varying = str_sub(path, front.len, path.len - front.len - back.len);
+    return str_find(*varying, '/', 0) == SIZE_MAX;
+}
+
 static bool method_fits(const struct route *route, enum http_method m)
 {
     return m == route->method ||
            (m == HTTP_HEAD && route->method == HTTP_GET && !(route->flags & NO_HEAD));
 }
 
+static const char *methods_of(const struct route *route)
+{
+    return route->method == HTTP_POST ? "POST" : route->flags & NO_HEAD ? "GET" : "GET, HEAD";
+}
+
 static void refuse_method(struct conn *c, const struct route *route)
 {
-    reply_problem(
-        c, 405, "Method Not Allowed",
-        route->method == HTTP_POST ? "This address takes POST." : "This address takes GET.",
-        route->method == HTTP_POST ? STR("Allow: POST\r\n") : STR("Allow: GET, HEAD\r\n"));
+    struct buf allow = {0};
+    buf_printf(&allow, "Allow: %s, OPTIONS\r\n", methods_of(route));
+    reply_problem(c, 405, "Method Not Allowed",
+                  route->method == HTTP_POST ? "This address takes POST."
+                                             : "This address takes GET.",
+                  buf_str(&allow));
+    buf_fini(&allow);
+}
+
+static void refuse_origin(struct conn *c)
+{
+    metric_add(&origin_refused, 1);
+    reply_problem(c, 403, "Forbidden", "This Origin is not allowed; name it in COINCAST_ORIGINS.",
+                  (struct str){0});
+}
+
+/* What a browser asks before it lets a foreign page do more than a plain GET. */
+static void reply_preflight(struct conn *c, const struct route *route)
+{
+    struct buf headers = {0};
+    const char *methods = methods_of(route);
+    buf_printf(&headers,
+               "Allow: %s, OPTIONS\r\nAccess-Control-Allow-Methods: %s\r\n"
+               "Access-Control-Allow-Headers: Authorization, Content-Type, If-None-Match, "
+               "Last-Event-ID\r\nAccess-Control-Max-Age: 600\r\n",
+               methods, methods);
+    send_reply(c, &(struct http_reply){.status = 204, .headers = buf_str(&headers)});
+    buf_fini(&headers);
+}
+
+/* Whether this request's page may read the answer: keeps what headers say so. */
+static bool note_origin(struct api_shard *s, struct conn *c, const struct http_request *r)
+{
+    struct session *session = session_of(c);
+    struct buf cors = {0};
+    mem_free(session->cors);
+    session->cors = NULL;
+    bool allowed = origin_allowed(s->opts.settings, r, conn_is_tls(c), &cors);
+    if (cors.len) {
+        buf_add_lit(&cors, "Access-Control-Expose-Headers: ETag, Retry-After\r\n");
+    } else if (s->opts.settings->origins && s->opts.settings->origins[0]) {
+        buf_add_lit(&cors, "Vary: Origin\r\n"); /* others get more headers */
+    }
+    if (cors.len) {
+        session->cors = mem_copy_text(cors.ptr, cors.len);
+    }
+    buf_fini(&cors);
+    return allowed;
+}
+
+static void run_route(struct api_shard *s, struct conn *c, const struct http_request *r,
+                      struct str body, const struct route *route, bool origin_is_fine)
+{
+    if (r->method == HTTP_OPTIONS && origin_is_fine) {
+        reply_preflight(c, route);
+    } else if (!origin_is_fine && (r->method == HTTP_OPTIONS || (route->flags & CHECK_ORIGIN))) {
+        refuse_origin(c);
+    } else if (!method_fits(route, r->method)) {
+        refuse_method(c, route);
+    } else {
+        route->run(s, c, r, body);
+    }
 }
 
 void route_request(struct api_shard *s, struct conn *c, const struct http_request *r,
                    struct str body)
 {
+    struct str varying;
     metric_add(&requests_total, 1);
+    bool origin_is_fine = note_origin(s, c, r);
     if (!host_allowed(s->opts.settings, r)) {
         metric_add(&origin_refused, 1);
         reply_problem(c, 403, "Forbidden",
@@ -302,22 +410,10 @@ void route_request(struct api_shard *s, struct conn *c, const struct http_reques
         return;
     }
     for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
-        const struct route *route = &routes[i];
-        if (!str_eq(r->path, str_of(route->path))) {
-            continue;
+        if (path_fits(routes[i].path, r->path, &varying)) {
+            run_route(s, c, r, body, &routes[i], origin_is_fine);
+            return;
         }
-        if (!method_fits(route, r->method)) {
-            refuse_method(c, route);
-        } else if ((route->flags & CHECK_ORIGIN) &&
-                   !origin_allowed(s->opts.settings, r, conn_is_tls(c), NULL)) {
-            metric_add(&origin_refused, 1);
-            reply_problem(c, 403, "Forbidden",
-                          "This Origin is not allowed; name it in COINCAST_ORIGINS.",
-                          (struct str){0});
-        } else {
-            route->run(s, c, r, body);
-        }
-        return;
     }
     const struct asset *asset = asset_at(r->path);
     if (asset && (r->method == HTTP_GET || r->method == HTTP_HEAD)) {
@@ -333,7 +429,7 @@ void route_request(struct api_shard *s, struct conn *c, const struct http_reques
 
 void poll_reply(struct conn *c, struct str json)
 {
-    conn_reply(c, &(struct http_reply){.status = 200,
+    send_reply(c, &(struct http_reply){.status = 200,
                                        .content_type = STR("application/json"),
                                        .headers = STR("Cache-Control: no-store\r\n"),
                                        .body = json});

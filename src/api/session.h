@@ -4,8 +4,10 @@
 #define API_SESSION_H
 #include "api/answers.h"
 #include "api/api.h"
+#include "api/command.h"
 #include "api/letters.h"
 #include "api/messages.h"
+#include "api/wants.h"
 #include "api/wishes.h"
 #include "base/list.h"
 #include "net/engine.h"
@@ -16,10 +18,13 @@ struct session {
     struct member member;
     struct list node;  /* in one of the shard's lists: waiting, streams or polls */
     uint64_t ticket;   /* a letter's answer is awaited; or a poll's deadline (ms) */
+    char *cors;        /* owned; headers about who may read the answer; NULL: none */
+    struct held held;  /* what it wants of the feeds */
     uint32_t opened_s; /* loop seconds when it became long-lived */
     uint32_t tokens_at_ms;
     uint16_t tokens;
     uint8_t kind;
+    uint8_t form; /* enum frame_form, of SESSION_WS */
     bool authorized;
     struct engine_link link; /* what the Socket.IO engine keeps with a conn of its own */
 };
@@ -36,6 +41,7 @@ struct api_shard {
     struct list sio_waiting;       /* clients that want to resume */
     uint64_t next_ticket;
     uint64_t demanded_ms; /* when C5 last asked main for a fetch */
+    struct wants wants;
     struct timer heartbeat, poll_timer, drain_timer;
     bool draining;
     uint32_t drain_step;
@@ -44,7 +50,6 @@ struct api_shard {
 
 struct session *session_of(struct conn *c);
 struct conn *conn_of(struct session *s);
-struct api_shard *shard_of(struct conn *c);
 
 /* ---- shard.c ---- */
 /* Waits for a letter's answer under a new ticket. */
@@ -59,12 +64,27 @@ unsigned shard_spread_ms(struct api_shard *s);
 void shard_reach(struct api_shard *s, struct str cursor);
 const struct answers *shard_answers(struct api_shard *s);
 int64_t shard_wall_ms(struct api_shard *s);
+/* A message of its own for a WebSocket client, JSON text, in the format it speaks. */
+void session_send(struct conn *c, struct str json);
+/* It names these symbols and no others (price_updates); none: no more. */
+void session_want_prices(struct api_shard *s, struct session *session, const uint32_t *keys,
+                         size_t count);
+void session_want_candles(struct api_shard *s, struct session *session, uint32_t key,
+                          enum interval i, bool on);
+/* Out of the fan-out, and wants nothing more. */
+void session_leave(struct api_shard *s, struct session *session);
 
 /* ---- routes.c ---- */
 void route_request(struct api_shard *s, struct conn *c, const struct http_request *r,
                    struct str body);
+/* Answers the request that waits, with the CORS headers that are due. */
+void send_reply(struct conn *c, const struct http_reply *reply);
+/* If-None-Match (may be empty) by weak comparison (RFC 9110, 13.1.2). */
+bool etag_matches(struct str if_none_match, const char *etag);
 void reply_problem(struct conn *c, unsigned status, const char *title, const char *detail,
                    struct str headers);
+/* Whether a path is of that form; `varying` gets its part that varies ("/a/:x/b"). */
+bool path_fits(const char *pattern, struct str path, struct str *varying);
 /* Answers a parked poll with nothing. */
 void poll_expire(struct api_shard *s, struct session *session);
 void poll_reply(struct conn *c, struct str json);
@@ -88,6 +108,30 @@ void catch_up(struct api_shard *s, struct conn *c, const struct fanout_sub *subs
 /* ---- commands.c ---- */
 void run_command(struct api_shard *s, struct conn *c, struct str text);
 void send_error(struct api_shard *s, struct conn *c, const struct error_text *e);
+
+/* ---- subscribe.c ---- */
+void ws_subscribe(struct api_shard *s, struct conn *c, const struct command *cmd);
+void ws_unsubscribe(struct api_shard *s, struct conn *c, const struct command *cmd);
+/* A reply: type and id of the command in front, the timestamp behind. */
+void open_reply(struct json_writer *w, struct buf *json, const char *type,
+                const struct command *cmd);
+void close_reply(struct api_shard *s, struct conn *c, struct json_writer *w, struct buf *json);
+
+/* ---- routes_market.c ---- */
+typedef void (*route_fn)(struct api_shard *s, struct conn *c, const struct http_request *r,
+                         struct str body);
+void get_prices(struct api_shard *s, struct conn *c, const struct http_request *r, struct str body);
+void get_ticker(struct api_shard *s, struct conn *c, const struct http_request *r, struct str body);
+void get_sentiment(struct api_shard *s, struct conn *c, const struct http_request *r,
+                   struct str body);
+void get_assets(struct api_shard *s, struct conn *c, const struct http_request *r, struct str body);
+void get_asset(struct api_shard *s, struct conn *c, const struct http_request *r, struct str body);
+void get_candles(struct api_shard *s, struct conn *c, const struct http_request *r,
+                 struct str body);
+void get_indicators(struct api_shard *s, struct conn *c, const struct http_request *r,
+                    struct str body);
+void get_signals(struct api_shard *s, struct conn *c, const struct http_request *r,
+                 struct str body);
 
 /* ---- publish.c ---- */
 void route_publish(struct api_shard *s, struct conn *c, const struct http_request *r,

@@ -6,13 +6,14 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "wire/msgpack.h"
 
 static struct metric connections =
     METRIC_GAUGE("coincast_connections", "Long-lived clients connected now.");
 static struct metric connection_seconds = METRIC_HISTOGRAM(
     "coincast_connection_seconds", "How long WebSocket and SSE clients stayed.", 1);
 
-enum { DRAIN_SPREAD_MS = 5000 };
+enum { DRAIN_SPREAD_MS = 5000, MAX_COMMAND_JSON = 128 << 10 };
 
 struct session *session_of(struct conn *c)
 {
@@ -76,6 +77,87 @@ bool session_take_token(struct api_shard *s, struct session *session, bool loopb
     return true;
 }
 
+/* ---- what sessions want of the feeds ---- */
+
+static bool tell_want(void *self, uint32_t number, bool on)
+{
+    struct api_shard *s = self;
+    uint64_t text = want_number((struct want_id){number / WANT_SLOTS, number % WANT_SLOTS, on});
+    return mailbox_post(s->opts.main_mail, letter_want, s->opts.main, NULL, text);
+}
+
+static bool is_price(uint32_t number)
+{
+    return number % WANT_SLOTS == WANT_PRICE;
+}
+
+void session_want_prices(struct api_shard *s, struct session *session, const uint32_t *keys,
+                         size_t count)
+{
+    const struct catalogue *known = s->answers->catalogue;
+    struct held before = session->held;
+    session->held = (struct held){0};
+    for (size_t i = 0; known && i < known->count; i++) {
+        const struct catalogue_entry *e = &known->entries[i];
+        if ((e->flags & SYMBOL_WATCHED) && !(e->flags & SYMBOL_ASKED)) {
+            continue; /* is there without anybody's wish */
+        }
+        for (size_t k = 0; k < count; k++) {
+            if (keys[k] == e->key) {
+                (void)wants_add(&s->wants, &session->held, e->key * WANT_SLOTS + WANT_PRICE);
+            }
+        }
+    }
+    for (uint32_t i = 0; i < before.count; i++) {
+        if (!is_price(before.numbers[i])) {
+            (void)wants_add(&s->wants, &session->held, before.numbers[i]);
+        }
+    }
+    wants_drop(&s->wants, &before);
+}
+
+void session_want_candles(struct api_shard *s, struct session *session, uint32_t key,
+                          enum interval i, bool on)
+{
+    uint32_t number = key * WANT_SLOTS + (uint32_t)i;
+    if (on) {
+        (void)wants_add(&s->wants, &session->held, number);
+    } else {
+        (void)wants_remove(&s->wants, &session->held, number);
+    }
+}
+
+void session_leave(struct api_shard *s, struct session *session)
+{
+    fanout_leave(s->fanout, &session->member);
+    wants_drop(&s->wants, &session->held);
+}
+
+/* ---- WebSocket messages, as text or as MessagePack ---- */
+
+void session_send(struct conn *c, struct str json)
+{
+    struct buf packed = {0};
+    if (session_of(c)->form != FORM_MSGPACK) {
+        conn_send_ws(c, WS_TEXT, json, true);
+    } else if (msgpack_of_json(json, &packed) == OK) {
+        conn_send_ws(c, WS_BINARY, buf_str(&packed), false);
+    }
+    buf_fini(&packed);
+}
+
+static void run_packed(struct api_shard *s, struct conn *c, struct str bytes)
+{
+    struct buf json = {0};
+    buf_init(&json, MAX_COMMAND_JSON);
+    if (msgpack_to_json(bytes, &json) == OK) {
+        run_command(s, c, buf_str(&json));
+    } else {
+        run_command(s, c, (struct str){0}); /* is counted and answered like other bad text */
+    }
+    buf_fini(&json);
+}
+
 /* ---- net's handlers ---- */
 
 static void on_request(void *self, struct conn *c, const struct http_request *r, struct str body)
@@ -93,11 +175,14 @@ static void on_message(void *self, struct conn *c, bool binary, struct str text)
     if (engine_on_message(&session_of(c)->link, c, binary, text)) {
         return;
     }
-    if (binary) {
-        conn_close_ws(c, WS_CLOSE_UNSUPPORTED, STR("this endpoint takes text"));
-        return;
+    if (!binary) {
+        run_command(s, c, text);
+    } else if (session_of(c)->form == FORM_MSGPACK) {
+        run_packed(s, c, text);
+    } else {
+        conn_close_ws(c, WS_CLOSE_UNSUPPORTED,
+                      STR("binary needs the subprotocol coincast.msgpack.v1"));
     }
-    run_command(s, c, text);
 }
 
 static void on_congested(void *self, struct conn *c)
@@ -120,9 +205,8 @@ static void on_drained(void *self, struct conn *c)
 /* Before the close frame's answer: no message may follow a close frame. */
 static void on_closing(void *self, struct conn *c)
 {
-    struct api_shard *s = self;
     (void)engine_on_closing(&session_of(c)->link, c);
-    fanout_leave(s->fanout, &session_of(c)->member);
+    session_leave(self, session_of(c));
 }
 
 static void on_closed(void *self, struct conn *c, uint16_t code, const char *why)
@@ -131,8 +215,10 @@ static void on_closed(void *self, struct conn *c, uint16_t code, const char *why
     struct session *session = session_of(c);
     (void)code;
     (void)why;
-    fanout_leave(s->fanout, &session->member);
+    session_leave(s, session);
     list_remove(&session->node);
+    mem_free(session->cors);
+    session->cors = NULL;
     if (session->kind == SESSION_WS || session->kind == SESSION_SSE) {
         metric_add(&connections, -1);
         metric_observe(&connection_seconds,
@@ -204,8 +290,8 @@ static void member_broken(struct member *m)
 
 static void members_polled(void *self, struct member **members, size_t count, struct str body)
 {
+    struct api_shard *s = self;
     struct buf reply = {0};
-    (void)self;
     size_t head_len =
         http_reply_bytes(&reply, &(struct http_reply){.status = 200,
                                                       .content_type = STR("application/json"),
@@ -216,7 +302,12 @@ static void members_polled(void *self, struct member **members, size_t count, st
         list_remove(&session->node);
         session->kind = SESSION_HTTP;
         session->ticket = 0;
-        conn_reply_ready(conn_of(session), buf_str(&reply), head_len);
+        wants_drop(&s->wants, &session->held);
+        if (session->cors) {
+            poll_reply(conn_of(session), body);
+        } else {
+            conn_reply_ready(conn_of(session), buf_str(&reply), head_len);
+        }
     }
     buf_fini(&reply);
 }
@@ -254,7 +345,7 @@ void letter_refreshed(void *self, void *owned_refreshed, uint64_t ticket)
         if (session->kind != SESSION_WS) {
             refresh_reply(conn_of(session), r);
         } else if (!r->refreshed) { /* else everyone gets it through the channel */
-            conn_send_ws(conn_of(session), WS_TEXT, buf_str(&r->message), true);
+            session_send(conn_of(session), buf_str(&r->message));
         }
         break;
     }
@@ -272,6 +363,9 @@ struct api_shard *api_shard_new(const struct api_shard_opts *opts)
     s->loop = opts->loop;
     s->answers = answers_new();
     s->answers->mode = market_mode_text(MODE_LIVE);
+    s->wants.loop = opts->loop;
+    s->wants.tell = tell_want;
+    s->wants.self = s;
     list_init(&s->waiting);
     list_init(&s->streams);
     list_init(&s->polls);
@@ -302,6 +396,7 @@ void api_shard_free(struct api_shard *s)
     timer_stop(s->loop, &s->poll_timer);
     net_server_free(s->net);
     sio_free(s->sio);
+    wants_fini(&s->wants);
     fanout_free(s->fanout);
     answers_unref(s->answers);
     buf_fini(&s->scratch);
@@ -343,7 +438,7 @@ static void tell_shutdown(void *self, struct conn *c)
                "{\"type\":\"server_shutdown\",\"reconnect_after_ms\":%u,\"timestamp\":\"%s\"}",
                shard_spread_ms(s), time);
     if (session->kind == SESSION_WS) {
-        conn_send_ws(c, WS_TEXT, buf_str(&json), false);
+        session_send(c, buf_str(&json));
     } else {
         buf_clear(&s->scratch);
         frame_append_text(FORM_SSE, STR("server_shutdown"), buf_str(&json), &s->scratch);

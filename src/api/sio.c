@@ -1,33 +1,16 @@
-/* Socket.IO clients: coming, subscribing, going. SPDX-License-Identifier: MIT */
+/* Socket.IO clients: coming, going, transports. SPDX-License-Identifier: MIT */
 #include "api/sio.h"
 
-#include "api/catalogue.h"
-#include "api/command.h"
+#include "api/sio_in.h"
 #include "base/alloc.h"
-#include "base/log.h"
 #include "base/metrics.h"
-#include "wire/scan.h"
 
 #include <sys/random.h>
-
-enum { REPEAT_MS = 2000, CHANNELS_MAX = 50, SUBS_MAX = 600, NAME_MAX_LEN = 64 };
 
 static struct metric clients =
     METRIC_GAUGE("coincast_socketio_clients", "Socket.IO clients connected now.");
 static struct metric resumed_total = METRIC_COUNTER("coincast_socketio_resumed_total",
                                                     "Socket.IO clients that got what they missed.");
-static struct metric events_total =
-    METRIC_COUNTER("coincast_socketio_events_total", "Events received from Socket.IO clients.");
-
-static struct sio_client *client_of(struct sio_socket *so)
-{
-    return sio_user(so);
-}
-
-static struct sio_socket *socket_of(struct sio_client *client)
-{
-    return sio_of_user(client);
-}
 
 /* ---- the fan-out's way to a client ---- */
 
@@ -73,178 +56,7 @@ static void on_drained(void *self, struct engine_session *session)
     }
 }
 
-/* Own words (acks, events) go out at once; what the fan-out has for the client comes after them. */
-static void give_way(struct sio_client *client)
-{
-    if (sio_client_pending(client) > 0) {
-        fanout_stall(client->shard->fanout, &client->session.member);
-    }
-}
-
-static enum frame_form form_now(struct engine_session *session, struct stream **stream)
-{
-    struct conn *c = engine_session_conn(session);
-    *stream = c ? conn_stream(c) : NULL;
-    if (!c) {
-        return FORM_SIO_PACKETS;
-    }
-    return conn_takes_deflate(c) ? FORM_SIO_WS_DEFLATE : FORM_SIO_WS;
-}
-
-/* ---- what a client is subscribed to ---- */
-
-struct wanted {
-    struct fanout_sub subs[SUBS_MAX];
-    size_t count;
-    struct buf names; /* of the channels made up here; a NUL behind each */
-};
-
-static void want(struct wanted *w, struct str channel, uint32_t interval_ms)
-{
-    if (w->count < SUBS_MAX) {
-        w->subs[w->count++] = (struct fanout_sub){.channel = channel, .interval_ms = interval_ms};
-    }
-}
-
-static const char *name_of_key(const struct api_shard *s, uint32_t key)
-{
-    const struct catalogue *c = s->answers->catalogue;
-    for (size_t i = 0; c && i < c->count; i++) {
-        if (c->entries[i].key == key) {
-            return c->entries[i].name;
-        }
-    }
-    return NULL;
-}
-
-/* Symbols bring their prices and signals, and the mood of the market (requirement D2). */
-static void want_symbols(struct wanted *w, const struct sio_client *client, const uint32_t *keys,
-                         size_t count)
-{
-    if (count == 0) {
-        return;
-    }
-    w->subs[w->count++] = (struct fanout_sub){.channel = STR("price_updates"),
-                                              .interval_ms = interval_of_hz(client->max_hz),
-                                              .keys = keys,
-                                              .key_count = count,
-                                              .repeat_ms = REPEAT_MS};
-    want(w, STR("sentiment_update"), 0);
-    buf_reserve(&w->names, count * NAME_MAX_LEN); /* so that slices of it stay good */
-    for (size_t i = 0; i < count; i++) {
-        const char *symbol = name_of_key(client->shard, keys[i]);
-        size_t at = w->names.len;
-        if (symbol) {
-            buf_printf(&w->names, "trading_signal:%s", symbol);
-            want(w, str_make(w->names.ptr + at, w->names.len - at), 0);
-        }
-    }
-}
-
-static void want_channels(struct wanted *w, const struct sio_client *client, struct str names)
-{
-    struct str one;
-    while (str_next(&names, ',', &one)) {
-        if (one.len) {
-            want(w, one, interval_of_hz(client->max_hz));
-        }
-    }
-}
-
-/* The main half counts who wants what, so that the feeds are asked for it. */
-static void note_wanted(struct api_shard *s, uint32_t key, bool on)
-{
-    uint64_t number = want_number((struct want_id){.key = key, .slot = WANT_PRICE, .on = on});
-    /* A letter lost on a full mailbox costs at most a symbol that is followed for nobody. */
-    (void)!mailbox_post(s->opts.main_mail, letter_want, s->opts.main, NULL, number);
-}
-
-/* Tells the main half, for the day the client comes back. */
-static void remember(struct sio_client *client, bool gone)
-{
-    struct api_shard *s = client->shard;
-    if (!client->pid[0] || s->draining) {
-        return;
-    }
-    struct sio_state *state = mem_zero(sizeof(*state));
-    memcpy(state->pid, client->pid, sizeof(state->pid));
-    struct str sid = sio_sid(socket_of(client));
-    snprintf(state->sid, sizeof(state->sid), "%.*s", STR_ARG(sid));
-    state->max_hz = client->max_hz;
-    state->key_count = client->key_count;
-    state->keys = mem_array(client->key_count + 1, sizeof(*state->keys));
-    if (client->key_count) {
-        memcpy(state->keys, client->keys, client->key_count * sizeof(*state->keys));
-    }
-    state->channels =
-        mem_copy_text(client->channels.ptr ? client->channels.ptr : "", client->channels.len);
-    state->authorized = client->session.authorized;
-    state->gone = gone;
-    if (!mailbox_post(s->opts.main_mail, letter_sio_state, s->sio_memory, state, 0)) {
-        sio_state_free(state);
-    }
-}
-
-/* Writes what the fan-out has of these for who just came, in the client's form. */
-static void give_first(struct sio_client *client, const struct wanted *w, const struct str *since)
-{
-    struct fanout_resume resume;
-    struct buf first = {0};
-    (void)fanout_collect(client->shard->fanout, w->subs, w->count, since, since == NULL,
-                         client->form, &first, &resume);
-    if (first.len) {
-        sio_client_write(client, buf_str(&first), false);
-    }
-    buf_fini(&first);
-    give_way(client);
-}
-
-static bool join(struct sio_client *client, const struct wanted *w)
-{
-    struct engine_session *session = sio_session(socket_of(client));
-    if (w->count == 0) {
-        return true;
-    }
-    client->form = form_now(session, &client->session.member.stream);
-    return fanout_join(client->shard->fanout, &client->session.member, client->form, w->subs,
-                       w->count) == OK;
-}
-
-/* ---- words to a client ---- */
-
-static void emit(struct sio_client *client, const char *event, struct str json)
-{
-    struct buf packet = {0};
-    buf_printf(&packet, "[\"%s\",", event);
-    buf_add_str(&packet, json);
-    buf_add_char(&packet, ']');
-    sio_emit(socket_of(client), buf_str(&packet), NULL, 0);
-    buf_fini(&packet);
-}
-
-static void answer(struct sio_client *client, const struct sio_event *e, struct str json)
-{
-    if (e->ack.len) {
-        struct buf array = {0};
-        buf_add_char(&array, '[');
-        buf_add_str(&array, json);
-        buf_add_char(&array, ']');
-        sio_ack(socket_of(client), e->ack, buf_str(&array), NULL, 0);
-        buf_fini(&array);
-    }
-}
-
-static void refuse(struct sio_client *client, const struct sio_event *e, const char *code,
-                   const char *message, int64_t retry_s)
-{
-    struct buf json = {0};
-    message_error(&json,
-                  &(struct error_text){.code = code, .message = message, .retry_after_s = retry_s},
-                  shard_wall_ms(client->shard));
-    emit(client, "error", buf_str(&json));
-    answer(client, e, buf_str(&json));
-    buf_fini(&json);
-}
+/* ---- coming and going ---- */
 
 static void say_status(struct sio_client *client, bool recovered)
 {
@@ -264,369 +76,6 @@ static void say_status(struct sio_client *client, bool recovered)
     emit(client, "connection_status", buf_str(&json));
     buf_fini(&json);
 }
-
-/* {symbols:[all now], unknown:[...], channels:[...]} as the ack and as an event. */
-static void say_subscribed(struct sio_client *client, const struct sio_event *e, const char *event,
-                           struct str unknown)
-{
-    struct buf json = {0};
-    struct str rest = buf_str(&client->channels);
-    struct str one;
-    buf_add_lit(&json, "{\"symbols\":[");
-    for (size_t i = 0; i < client->key_count; i++) {
-        const char *name = name_of_key(client->shard, client->keys[i]);
-        buf_printf(&json, "%s\"%s\"", i ? "," : "", name ? name : "");
-    }
-    buf_add_lit(&json, "],\"unknown\":[");
-    buf_add_str(&json, unknown);
-    buf_add_lit(&json, "],\"channels\":[");
-    for (bool more = false; str_next(&rest, ',', &one) && one.len; more = true) {
-        buf_printf(&json, "%s\"%.*s\"", more ? "," : "", STR_ARG(one));
-    }
-    buf_add_lit(&json, "]}");
-    answer(client, e, buf_str(&json));
-    emit(client, event, buf_str(&json));
-    buf_fini(&json);
-}
-
-/* ---- what a client asks ---- */
-
-/* A list, or {symbols, max_hz, channels}: read into these. */
-struct request {
-    struct symbols symbols;
-    struct buf channels; /* names with a comma behind each */
-    double max_hz;       /* < 0: not said */
-    char why[160];
-};
-
-static bool read_symbols(struct request *q, const struct api_shard *s, const struct json *list)
-{
-    struct str name;
-    if (json_get_str(list, &name)) {
-        return symbols_add(&q->symbols, s->answers->catalogue, name) == OK;
-    }
-    for (size_t i = 0; i < json_count(list); i++) {
-        if (!json_get_str(json_at(list, i), &name)) {
-            snprintf(q->why, sizeof(q->why), "symbols must be texts, such as [\"BTC\",\"ETH\"]");
-            return false;
-        }
-        if (symbols_add(&q->symbols, s->answers->catalogue, name) != OK) {
-            snprintf(q->why, sizeof(q->why), "at most %d symbols in a list", SYMBOLS_MAX);
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool read_channels(struct request *q, const struct json *list)
-{
-    struct str name;
-    const char *why = NULL;
-    if (json_kind(list) != JSON_ARRAY || json_count(list) > CHANNELS_MAX) {
-        snprintf(q->why, sizeof(q->why), "channels must be a list of at most %d names",
-                 CHANNELS_MAX);
-        return false;
-    }
-    for (size_t i = 0; i < json_count(list); i++) {
-        if (!json_get_str(json_at(list, i), &name) || !channel_valid(name, &why) ||
-            str_find(name, ',', 0) != SIZE_MAX || str_find(name, '"', 0) != SIZE_MAX ||
-            str_find(name, '\\', 0) != SIZE_MAX || str_eq(name, STR("price_updates"))) {
-            snprintf(q->why, sizeof(q->why), "%s",
-                     why ? why : "no such channel; prices come with symbols");
-            return false;
-        }
-        buf_add_str(&q->channels, name);
-        buf_add_char(&q->channels, ',');
-    }
-    return true;
-}
-
-static bool read_object(struct request *q, const struct api_shard *s, const struct json *object)
-{
-    struct str key;
-    const struct json *value = NULL;
-    size_t at = 0;
-    while (json_each(object, &at, &key, &value)) {
-        if (str_eq(key, STR("symbols"))) {
-            if (!read_symbols(q, s, value)) {
-                return false;
-            }
-        } else if (str_eq(key, STR("channels"))) {
-            if (!read_channels(q, value)) {
-                return false;
-            }
-        } else if (str_eq(key, STR("max_hz"))) {
-            if (!json_get_double(value, &q->max_hz) || !hz_valid(q->max_hz)) {
-                snprintf(q->why, sizeof(q->why), "max_hz must be a number from 0.001 to 1000");
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-static bool read_request(struct request *q, const struct api_shard *s, struct str args)
-{
-    struct buf array = {0};
-    struct json *root = NULL;
-    char problem[JSON_ERROR_LEN];
-    bool good = false;
-    *q = (struct request){.max_hz = -1};
-    buf_add_char(&array, '[');
-    buf_add_str(&array, args);
-    buf_add_char(&array, ']');
-    if (json_parse(buf_str(&array), &root, problem) == OK) {
-        const struct json *first = json_at(root, 0);
-        enum json_kind kind = first ? json_kind(first) : JSON_NULL;
-        snprintf(q->why, sizeof(q->why),
-                 "subscribe takes a list of symbols, or {symbols, max_hz, channels}");
-        good = kind == JSON_OBJECT                         ? read_object(q, s, first)
-               : kind == JSON_ARRAY || kind == JSON_STRING ? read_symbols(q, s, first)
-                                                           : false;
-    } else {
-        snprintf(q->why, sizeof(q->why), "%.150s", problem);
-    }
-    json_free(root);
-    buf_fini(&array);
-    return good;
-}
-
-static void request_fini(struct request *q)
-{
-    symbols_fini(&q->symbols);
-    buf_fini(&q->channels);
-}
-
-static size_t key_place(const struct sio_client *client, uint32_t key)
-{
-    size_t at = 0;
-    while (at < client->key_count && client->keys[at] < key) {
-        at++;
-    }
-    return at;
-}
-
-static bool has_key(const struct sio_client *client, uint32_t key)
-{
-    size_t at = key_place(client, key);
-    return at < client->key_count && client->keys[at] == key;
-}
-
-static void add_key(struct sio_client *client, uint32_t key)
-{
-    size_t at = key_place(client, key);
-    if (has_key(client, key)) {
-        return;
-    }
-    note_wanted(client->shard, key, true);
-    client->keys = mem_resize(client->keys, (client->key_count + 1) * sizeof(*client->keys));
-    memmove(client->keys + at + 1, client->keys + at,
-            (client->key_count - at) * sizeof(*client->keys));
-    client->keys[at] = key;
-    client->key_count++;
-}
-
-static bool has_channel(const struct sio_client *client, struct str name)
-{
-    struct str rest = buf_str(&client->channels);
-    struct str one;
-    while (str_next(&rest, ',', &one)) {
-        if (str_eq(one, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Everything the client wants, as it stands in the client. */
-static void want_all(struct wanted *w, const struct sio_client *client)
-{
-    want_symbols(w, client, client->keys, client->key_count);
-    want_channels(w, client, buf_str(&client->channels));
-}
-
-static void do_subscribe(struct sio_client *client, const struct sio_event *e)
-{
-    struct api_shard *s = client->shard;
-    struct request q;
-    struct wanted all = {0}, fresh = {0};
-    struct str rest, one;
-    if (!read_request(&q, s, e->args)) {
-        refuse(client, e, "bad_json", q.why, -1);
-        request_fini(&q);
-        return;
-    }
-    if (client->key_count + q.symbols.count > SYMBOLS_MAX) {
-        refuse(client, e, "too_many", "This client would have more than 500 symbols.", -1);
-        request_fini(&q);
-        return;
-    }
-    client->max_hz = q.max_hz >= 0 ? q.max_hz : client->max_hz;
-    for (size_t i = 0; i < q.symbols.count; i++) {
-        add_key(client, q.symbols.keys[i]);
-    }
-    for (rest = buf_str(&q.channels); str_next(&rest, ',', &one);) {
-        if (one.len && !has_channel(client, one) && client->channel_count < CHANNELS_MAX) {
-            buf_add_str(&client->channels, one);
-            buf_add_char(&client->channels, ',');
-            client->channel_count++;
-        }
-    }
-    want_all(&all, client);
-    if (!join(client, &all)) {
-        refuse(client, e, "too_many", "This client has as many subscriptions as it may.", -1);
-    } else {
-        say_subscribed(client, e, "subscribed", buf_str(&q.symbols.unknown));
-        want_symbols(&fresh, client, q.symbols.keys, q.symbols.count);
-        want_channels(&fresh, client, buf_str(&q.channels));
-        give_first(client, &fresh, NULL);
-        remember(client, false);
-    }
-    buf_fini(&all.names);
-    buf_fini(&fresh.names);
-    request_fini(&q);
-}
-
-static void drop_channel(struct sio_client *client, struct str name)
-{
-    struct str rest = buf_str(&client->channels);
-    struct buf kept = {0};
-    struct str one;
-    while (str_next(&rest, ',', &one)) {
-        if (one.len && !str_eq(one, name)) {
-            buf_add_str(&kept, one);
-            buf_add_char(&kept, ',');
-        }
-    }
-    client->channel_count -= kept.len != client->channels.len;
-    buf_fini(&client->channels);
-    client->channels = kept;
-}
-
-static void leave_channel(struct sio_client *client, struct str name)
-{
-    /* Not subscribed is what was wanted. */
-    (void)!fanout_unsubscribe(client->shard->fanout, &client->session.member, name);
-}
-
-static void drop_keys(struct sio_client *client, const uint32_t *keys, size_t count)
-{
-    struct fanout *f = client->shard->fanout;
-    struct wanted w = {0};
-    size_t kept = 0;
-    want_symbols(&w, client, keys, count);
-    for (size_t i = 2; i < w.count; i++) { /* behind prices and mood: the signals */
-        leave_channel(client, w.subs[i].channel);
-    }
-    for (size_t i = 0; i < client->key_count; i++) {
-        bool gone = false;
-        for (size_t k = 0; k < count && !gone; k++) {
-            gone = keys[k] == client->keys[i];
-        }
-        if (gone) {
-            note_wanted(client->shard, client->keys[i], false);
-        } else {
-            client->keys[kept++] = client->keys[i];
-        }
-    }
-    client->key_count = kept;
-    (void)!fanout_sub_keys(f, &client->session.member, STR("price_updates"), keys, count, false);
-    if (kept == 0 && !has_channel(client, STR("sentiment_update"))) {
-        leave_channel(client, STR("sentiment_update"));
-    }
-    buf_fini(&w.names);
-}
-
-static void do_unsubscribe(struct sio_client *client, const struct sio_event *e)
-{
-    struct request q;
-    struct str rest, one;
-    if (!read_request(&q, client->shard, e->args)) {
-        refuse(client, e, "bad_json", q.why, -1);
-        request_fini(&q);
-        return;
-    }
-    if (q.symbols.count) {
-        drop_keys(client, q.symbols.keys, q.symbols.count);
-    }
-    for (rest = buf_str(&q.channels); str_next(&rest, ',', &one);) {
-        if (one.len && has_channel(client, one)) {
-            drop_channel(client, one);
-            leave_channel(client, one);
-        }
-    }
-    say_subscribed(client, e, "unsubscribed", buf_str(&q.symbols.unknown));
-    give_way(client);
-    remember(client, false);
-    request_fini(&q);
-}
-
-static void do_stats(struct sio_client *client, const struct sio_event *e)
-{
-    struct buf json = {0};
-    struct json_writer w;
-    const struct member *m = &client->session.member;
-    uint64_t lag_us = fanout_member_lag_us(m);
-    json_begin(&w, &json);
-    json_object(&w);
-    json_key(&w, "pending_bytes");
-    json_i64(&w, (int64_t)sio_client_pending(client));
-    json_key(&w, "conflated");
-    json_i64(&w, m->conflated);
-    json_key(&w, "gaps");
-    json_i64(&w, m->gaps);
-    json_key(&w, "subscriptions");
-    json_i64(&w, (int64_t)fanout_sub_count(m));
-    json_key(&w, "transport");
-    json_text(&w, client->form == FORM_SIO_PACKETS ? "polling" : "websocket");
-    json_key(&w, "lag_ms");
-    if (lag_us) {
-        json_decimal(&w, (double)lag_us / 1000.0, 3);
-    } else {
-        json_null(&w);
-    }
-    json_key(&w, "timestamp");
-    json_time(&w, shard_wall_ms(client->shard));
-    json_object_end(&w);
-    emit(client, "stats", buf_str(&json));
-    answer(client, e, buf_str(&json));
-    buf_fini(&json);
-}
-
-static const struct {
-    const char *name;
-    void (*run)(struct sio_client *client, const struct sio_event *e);
-} events[] = {
-    {"subscribe", do_subscribe},
-    {"unsubscribe", do_unsubscribe},
-    {"stats", do_stats},
-};
-
-static void on_event(void *self, struct sio_socket *so, const struct sio_event *e)
-{
-    struct api_shard *s = self;
-    struct sio_client *client = client_of(so);
-    const char *peer = engine_session_peer(sio_session(so));
-    bool loopback = str_starts(str_of(peer), STR("127.")) || str_eq(str_of(peer), STR("::1"));
-    int64_t retry_s = 0;
-    metric_add(&events_total, 1);
-    if (!session_take_token(s, &client->session, loopback, &retry_s)) {
-        refuse(client, e, "rate_limited", "Too many events; slow down.", retry_s);
-        give_way(client);
-        return;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(events) && !e->name_is_number; i++) {
-        if (scan_string_is(e->name, str_of(events[i].name))) {
-            events[i].run(client, e);
-            return;
-        }
-    }
-    refuse(client, e, "unknown_type", "Unknown event; there are subscribe, unsubscribe and stats.",
-           -1);
-    give_way(client);
-}
-
-/* ---- coming and going ---- */
 
 static void make_pid(char out[36])
 {
@@ -663,9 +112,6 @@ static bool resume(struct sio_client *client, struct sio_state *state, struct st
     client->keys = state->keys;
     client->key_count = state->key_count;
     state->keys = NULL;
-    for (size_t i = 0; i < client->key_count; i++) {
-        note_wanted(client->shard, client->keys[i], true);
-    }
     client->session.authorized = state->authorized;
     buf_add_str(&client->channels, str_of(state->channels));
     client->form = form_now(sio_session(socket_of(client)), &client->session.member.stream);
@@ -678,14 +124,12 @@ static bool resume(struct sio_client *client, struct sio_state *state, struct st
         memcpy(client->pid, state->pid, sizeof(client->pid));
         sio_accept(socket_of(client), str_of(state->sid), str_of(client->pid));
         say_status(client, true);
-        (void)join(client, &w); /* it had as many before */
+        (void)sio_join(client, &w); /* it had as many before */
         give_way(client);
         remember(client, false);
+        session_want_prices(client->shard, &client->session, client->keys, client->key_count);
         metric_add(&resumed_total, 1);
     } else {
-        for (size_t i = 0; i < client->key_count; i++) {
-            note_wanted(client->shard, client->keys[i], false);
-        }
         mem_free(client->keys);
         client->keys = NULL;
         client->key_count = 0;
@@ -785,11 +229,8 @@ static void on_closed(void *self, struct sio_socket *so, const char *why)
     }
     metric_add(&clients, -1);
     list_remove(&client->waiting);
-    fanout_leave(s->fanout, &client->session.member);
+    session_leave(s, &client->session);
     remember(client, true);
-    for (size_t i = 0; i < client->key_count; i++) {
-        note_wanted(s, client->keys[i], false);
-    }
     mem_free(client->keys);
     buf_fini(&client->channels);
     client->keys = NULL;
@@ -837,7 +278,6 @@ static void on_cors(void *self, struct conn *c, const struct http_request *r, st
         buf_add_lit(lines, "Access-Control-Allow-Credentials: true\r\n");
     }
 }
-
 /* ---- sessions of other shards ---- */
 
 void letter_adopt(void *self, void *owned_parcel, uint64_t number)
@@ -881,19 +321,17 @@ static const struct sio_handler handler = {
     .cors = on_cors,
     .elsewhere = on_elsewhere,
     .connect = on_connect,
-    .event = on_event,
+    .event = sio_event_came,
     .closed = on_closed,
     .transport = on_transport,
     .drained = on_drained,
 };
-
 /* ---- the shard's part ---- */
 
 struct sio_server *sio_shard_new(struct api_shard *s, unsigned index, const struct net_opts *net)
 {
     metric_register(&clients);
     metric_register(&resumed_total);
-    metric_register(&events_total);
     list_init(&s->sio_waiting);
     s->sio_memory = api_main_sio_memory(s->opts.main);
     return sio_new(&(struct sio_opts){

@@ -29,13 +29,8 @@ struct sio_client {
 /* The server of a shard; NULL when it can't be made. */
 struct sio_server *sio_shard_new(struct api_shard *s, unsigned index, const struct net_opts *net);
 /* Everything under /socket.io/ that is no file. */
-<<<<<<< HEAD
-void sio_request(struct api_shard *s, struct conn *c, const struct http_request *r,
-                 struct str body);
-=======
 void sio_shard_request(struct api_shard *s, struct conn *c, const struct http_request *r,
                        struct str body);
->>>>>>> main
 /* Tells all clients that the server goes, and lets them go. */
 void sio_shard_drain(struct api_shard *s);
 /* What fanout_ops do for a client. */

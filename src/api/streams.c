@@ -27,27 +27,42 @@ bool send_standard(struct api_shard *s, struct conn *c, struct str channel)
     buf_add(&json, text.ptr, from + mark.len);
     buf_add_str(&json, str_of(cursor));
     buf_add_str(&json, str_from(text, str_find(text, '"', from + mark.len)));
-    conn_send_ws(c, WS_TEXT, buf_str(&json), true);
+    session_send(c, buf_str(&json));
     buf_fini(&json);
     return true;
+}
+
+static const struct str msgpack_protocol = {"coincast.msgpack.v1", 19};
+
+/* The subprotocol, when the client offers it. */
+static struct str chosen_protocol(const struct http_request *r)
+{
+    struct buf offered = {0};
+    bool packed = http_request_header_all(r, STR("Sec-WebSocket-Protocol"), &offered) &&
+                  http_has_token(buf_str(&offered), msgpack_protocol);
+    buf_fini(&offered);
+    return packed ? msgpack_protocol : (struct str){0};
 }
 
 void open_ws(struct api_shard *s, struct conn *c, const struct http_request *r)
 {
     struct session *session = session_of(c);
-    struct ws_accept_opts opts = {0};
+    struct ws_accept_opts opts = {.protocol = chosen_protocol(r)};
     if (!conn_upgrade_ws(c, r, &opts)) {
         return;
     }
     session->kind = SESSION_WS;
     session->member.stream = conn_stream(c);
-    enum frame_form form = conn_takes_deflate(c) ? FORM_WS_DEFLATE : FORM_WS;
+    enum frame_form form = opts.protocol.len       ? FORM_MSGPACK
+                           : conn_takes_deflate(c) ? FORM_WS_DEFLATE
+                                                   : FORM_WS;
+    session->form = (uint8_t)form;
     const struct answers *a = shard_answers(s);
     char cursor[CURSOR_LEN + 1];
     fanout_cursor_text(s->fanout, cursor);
     buf_clear(&s->scratch);
     message_welcome(&s->scratch, buf_str(&a->summary), a->mode, shard_wall_ms(s), cursor);
-    conn_send_ws(c, WS_TEXT, buf_str(&s->scratch), true);
+    session_send(c, buf_str(&s->scratch));
     for (size_t i = 0; i < STANDARD_CHANNELS; i++) {
         (void)send_standard(s, c, standard_channels[i].channel);
     }
@@ -68,6 +83,36 @@ void catch_up(struct api_shard *s, struct conn *c, const struct fanout_sub *subs
     fanout_replay(s->fanout, &session_of(c)->member, subs, count, since);
 }
 
+/* ---- what SSE and polling share ---- */
+
+/* False: refused, the client was told. */
+static bool read_wishes(struct api_shard *s, struct conn *c, const struct http_request *r,
+                        struct wishes *w)
+{
+    const char *why = NULL;
+    enum err e = wishes_read(w, shard_answers(s)->catalogue, r->query,
+                             http_request_header(r, STR("Last-Event-ID")), &why);
+    if (e == ERR_NOT_FOUND) {
+        struct buf detail = {0};
+        buf_printf(&detail, "%s (%.*s)", why, STR_ARG(buf_str(&w->symbols.unknown)));
+        reply_problem(c, 404, "Not Found", buf_text(&detail), (struct str){0});
+        buf_fini(&detail);
+    } else if (e != OK) {
+        reply_problem(c, 422, "Unprocessable Content", why, (struct str){0});
+    }
+    return e == OK;
+}
+
+static void want_all(struct api_shard *s, struct session *session, const struct wishes *w)
+{
+    if (w->prices) {
+        session_want_prices(s, session, w->prices->keys, w->prices->key_count);
+    }
+    for (size_t i = 0; i < w->candle_count; i++) {
+        session_want_candles(s, session, w->candles[i].key, w->candles[i].interval, true);
+    }
+}
+
 /* ---- SSE ---- */
 
 static void heartbeat(void *self)
@@ -85,9 +130,10 @@ static void heartbeat(void *self)
     }
 }
 
-/* The pace of reconnecting; who came back is told how that went. */
-static void write_opening(struct api_shard *s, bool resumed, const struct fanout_resume *resume,
-                          struct buf *out)
+/* The pace of reconnecting; who came back is told how that went, and who named unknown symbols
+ * which these are. */
+static void write_opening(struct api_shard *s, const struct wishes *w,
+                          const struct fanout_resume *resume, struct buf *out)
 {
     struct buf event = {0};
     char cursor[CURSOR_LEN + 1];
@@ -95,12 +141,12 @@ static void write_opening(struct api_shard *s, bool resumed, const struct fanout
     fanout_cursor_text(s->fanout, cursor);
     clock_format_rfc3339(shard_wall_ms(s), time);
     buf_add_lit(&event, "retry: 2000\n");
-    if (resumed) {
+    if (w->has_since || w->symbols.unknown_count) {
         buf_printf(&event,
                    "event: subscribed\ndata: {\"type\":\"subscribed\",\"cursor\":\"%s\","
-                   "\"recovered\":%s,\"reset\":%s,\"timestamp\":\"%s\"}\n",
+                   "\"recovered\":%s,\"reset\":%s,\"unknown\":[%.*s],\"timestamp\":\"%s\"}\n",
                    cursor, resume->recovered ? "true" : "false", resume->reset ? "true" : "false",
-                   time);
+                   STR_ARG(buf_str(&w->symbols.unknown)), time);
     }
     buf_add_char(&event, '\n');
     buf_printf(out, "%zx\r\n%.*s\r\n", event.len, STR_ARG(buf_str(&event)));
@@ -123,16 +169,17 @@ void open_stream(struct api_shard *s, struct conn *c, const struct http_request 
 {
     struct wishes w = {0};
     struct buf headers = {0};
-    const char *why = NULL;
     struct session *session = session_of(c);
-    if (wishes_read(&w, r->query, http_request_header(r, STR("Last-Event-ID")), &why) != OK) {
-        reply_problem(c, 422, "Unprocessable Content", why, (struct str){0});
+    if (!read_wishes(s, c, r, &w)) {
+        /* refused */
     } else if (r->minor == 0) {
         reply_problem(c, 505, "HTTP Version Not Supported", "Event streams need HTTP/1.1.",
                       (struct str){0});
     } else {
         shard_reach(s, buf_str(&w.since));
-        (void)origin_allowed(s->opts.settings, r, conn_is_tls(c), &headers);
+        if (session->cors) {
+            buf_add_str(&headers, str_of(session->cors));
+        }
         buf_add_lit(&headers, "Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n");
         (void)conn_start_stream(c, &(struct http_reply){.status = 200,
                                                         .content_type = STR("text/event-stream"),
@@ -149,10 +196,11 @@ void open_stream(struct api_shard *s, struct conn *c, const struct http_request 
         struct buf first = {0};
         (void)fanout_collect(s->fanout, w.subs, w.count, w.has_since ? &since : NULL, true,
                              FORM_SSE, &first, &resume);
-        write_opening(s, w.has_since, &resume, &s->scratch);
+        write_opening(s, &w, &resume, &s->scratch);
         conn_write(c, buf_str(&s->scratch));
         bool at_once = first.len <= CATCH_UP_AT_ONCE;
         if (fanout_join(s->fanout, &session->member, FORM_SSE, w.subs, w.count) == OK) {
+            want_all(s, session, &w);
             catch_up(s, c, w.subs, w.count, w.has_since ? &since : NULL, buf_str(&first));
             if (at_once) {
                 write_id(s, c);
@@ -187,7 +235,7 @@ void poll_expire(struct api_shard *s, struct session *session)
     char cursor[CURSOR_LEN + 1];
     char text[128];
     fanout_cursor_text(s->fanout, cursor);
-    fanout_leave(s->fanout, &session->member);
+    session_leave(s, session);
     list_remove(&session->node);
     session->kind = SESSION_HTTP;
     session->ticket = 0;
@@ -199,11 +247,9 @@ void poll_expire(struct api_shard *s, struct session *session)
 void open_poll(struct api_shard *s, struct conn *c, const struct http_request *r)
 {
     struct wishes w = {0};
-    const char *why = NULL;
     struct session *session = session_of(c);
     struct fanout_resume resume;
-    if (wishes_read(&w, r->query, http_request_header(r, STR("Last-Event-ID")), &why) != OK) {
-        reply_problem(c, 422, "Unprocessable Content", why, (struct str){0});
+    if (!read_wishes(s, c, r, &w)) {
         wishes_fini(&w);
         return;
     }
@@ -214,6 +260,7 @@ void open_poll(struct api_shard *s, struct conn *c, const struct http_request *r
                               FORM_POLL, &messages, &resume);
     if (n == 0 && w.has_since && !resume.reset &&
         fanout_join(s->fanout, &session->member, FORM_POLL, w.subs, w.count) == OK) {
+        want_all(s, session, &w);
         session->kind = SESSION_POLL;
         session->ticket = loop_now_ms(s->loop) + POLL_MS;
         list_push(&s->polls, &session->node);
@@ -227,7 +274,11 @@ void open_poll(struct api_shard *s, struct conn *c, const struct http_request *r
         buf_printf(&json, "{\"cursor\":\"%s\",\"reset\":%s,\"messages\":[", cursor,
                    resume.reset ? "true" : "false");
         buf_add_str(&json, buf_str(&messages));
-        buf_add_lit(&json, "]}");
+        buf_add_lit(&json, "]");
+        if (w.symbols.unknown_count) {
+            buf_printf(&json, ",\"unknown\":[%.*s]", STR_ARG(buf_str(&w.symbols.unknown)));
+        }
+        buf_add_lit(&json, "}");
         poll_reply(c, buf_str(&json));
         buf_fini(&json);
     }

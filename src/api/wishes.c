@@ -1,66 +1,87 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/wishes.h"
 
+#include "api/channels.h"
 #include "api/command.h"
 #include "wire/http1.h"
-
-enum { CHANNEL_MAX = 104 };
 
 const struct fanout_sub standard_channels[STANDARD_CHANNELS] = {
     {.channel = {"dashboard_update", 16}},
     {.channel = {"btc_price_update", 16}},
 };
 
-bool channel_valid(struct str name, const char **why)
-{
-    *why = "Unknown channel; there are dashboard_update, btc_price_update and app:NAME.";
-    for (size_t i = 0; i < STANDARD_CHANNELS; i++) {
-        if (str_eq(name, standard_channels[i].channel)) {
-            *why = NULL;
-            return true;
-        }
-    }
-    if (!str_starts(name, STR("app:"))) {
-        return false;
-    }
-    *why = "A channel of your own is \"app:\" and 1 to 100 of A-Z a-z 0-9 . _ : -.";
-    if (name.len < 5 || name.len > CHANNEL_MAX) {
-        return false;
-    }
-    for (size_t i = 4; i < name.len; i++) {
-        char ch = name.ptr[i];
-        bool ok = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
-                  (ch >= '0' && ch <= '9') || ch == '.' || ch == '_' || ch == ':' || ch == '-';
-        if (!ok) {
-            return false;
-        }
-    }
-    *why = NULL;
-    return true;
-}
-
 void wishes_fini(struct wishes *w)
 {
     buf_fini(&w->names);
     buf_fini(&w->since);
+    symbols_fini(&w->symbols);
 }
 
-static bool read_channels(struct wishes *w, uint32_t interval_ms, const char **why)
+static bool add_candles(struct wishes *w, const struct catalogue *c, struct channel_name *name,
+                        const char **why)
+{
+    const struct catalogue_entry *entry = catalogue_find(c, name->symbol);
+    if (!entry) {
+        *why =
+            "A candle channel names a symbol that is unknown here; GET /api/v1/assets lists all.";
+        return false;
+    }
+    w->candles[w->candle_count++] = (struct wish_candles){entry->key, name->interval};
+    return true;
+}
+
+static bool read_channels(struct wishes *w, const struct catalogue *c, uint32_t interval_ms,
+                          const char **why)
 {
     struct str rest = buf_str(&w->names);
-    struct str name;
-    while (str_next(&rest, ',', &name)) {
-        name = str_trim(name);
+    struct str part;
+    while (str_next(&rest, ',', &part)) {
+        struct channel_name name;
+        char canonical[CHANNEL_NAME_MAX];
+        part = str_trim(part);
         if (w->count == WISHES_MAX) {
             *why = "At most 100 channels can be named.";
             return false;
         }
-        if (!channel_valid(name, why)) {
+        if (channel_read(part, &name, why) != OK ||
+            (name.kind == KIND_CANDLES && !add_candles(w, c, &name, why))) {
             return false;
         }
-        w->subs[w->count++] = (struct fanout_sub){.channel = name, .interval_ms = interval_ms};
+        /* The same text in upper case where it is a symbol: written over itself. */
+        struct str proper = channel_canonical(part, &name, canonical);
+        memcpy(w->names.ptr + (part.ptr - w->names.ptr), proper.ptr, proper.len);
+        w->subs[w->count] = (struct fanout_sub){.channel = part, .interval_ms = interval_ms};
+        w->prices = name.kind == KIND_PRICES ? &w->subs[w->count] : w->prices;
+        w->count++;
     }
     return true;
+}
+
+/* Symbols of the query, for price_updates only; without any it is all of them. */
+static enum err read_symbols(struct wishes *w, const struct catalogue *c, struct str query,
+                             const char **why)
+{
+    struct buf text = {0};
+    struct str part;
+    enum err e = http_query(query, STR("symbols"), &text);
+    bool named = e == OK && text.len;
+    struct str rest = buf_str(&text);
+    *why = "symbols is not properly percent-encoded.";
+    e = e == ERR_NOT_FOUND ? OK : e;
+    while (named && e == OK && str_next(&rest, ',', &part)) {
+        e = symbols_add(&w->symbols, c, str_trim(part));
+        *why = "At most 500 different symbols can be named.";
+    }
+    if (named && e == OK && w->symbols.count == 0) {
+        *why = "None of these symbols is known here; GET /api/v1/assets lists all.";
+        e = ERR_NOT_FOUND;
+    }
+    if (e == OK && w->prices) {
+        w->prices->keys = w->symbols.keys;
+        w->prices->key_count = w->symbols.count;
+    }
+    buf_fini(&text);
+    return e;
 }
 
 static bool read_interval(struct str query, uint32_t *interval_ms)
@@ -76,7 +97,8 @@ static bool read_interval(struct str query, uint32_t *interval_ms)
     return ok;
 }
 
-enum err wishes_read(struct wishes *w, struct str query, struct str last_id, const char **why)
+enum err wishes_read(struct wishes *w, const struct catalogue *c, struct str query,
+                     struct str last_id, const char **why)
 {
     uint32_t interval_ms = 0;
     if (!read_interval(query, &interval_ms)) {
@@ -93,8 +115,12 @@ enum err wishes_read(struct wishes *w, struct str query, struct str last_id, con
             w->subs[w->count] = standard_channels[i];
             w->subs[w->count++].interval_ms = interval_ms;
         }
-    } else if (!read_channels(w, interval_ms, why)) {
+    } else if (!read_channels(w, c, interval_ms, why)) {
         return ERR_SYNTAX;
+    }
+    e = read_symbols(w, c, query, why);
+    if (e != OK) {
+        return e == ERR_NOT_FOUND ? e : ERR_SYNTAX;
     }
     if (last_id.len) {
         buf_add_str(&w->since, last_id);

@@ -120,8 +120,8 @@ void archive_put(struct archive *a, uint32_t symbol, enum market_venue v, enum i
     if (++a->count == GATHER_MAX) {
         archive_flush(a);
     } else if (!timer_active(&a->flush_timer)) {
-        timer_start(a->opts.loop, &a->flush_timer, loop_now_ms(a->opts.loop) + GATHER_MS,
-                    flush_due, a);
+        timer_start(a->opts.loop, &a->flush_timer, loop_now_ms(a->opts.loop) + GATHER_MS, flush_due,
+                    a);
     }
 }
 

@@ -22,9 +22,9 @@ static const struct {
     {"watch", tool_watch, "show a server's live numbers in a terminal"},
     {"upstream", tool_upstream, "stand in for the providers: simulated or recorded answers"},
     {"conformance", tool_conformance, "serve what public protocol test suites expect"},
-    {"candles", tool_candles, "print candles of a recording or tape as CSV"},
     {"analyse", tool_analyse, "indicators and statistics of a candle file"},
     {"backtest", tool_backtest, "what following the trading signal would have brought"},
+    {"candles", tool_candles, "print candles of a recording or tape as CSV"},
     {"version", print_version, "print the version"},
 };
 

@@ -188,12 +188,11 @@ static void append_picks(struct group *g, uint32_t sub, bool delta)
             origin_us = f->picks.rows[i]->frame->origin_us;
         }
     }
-    group_logged(g, before,
-                 &(struct log_entry){.seq = m.seq,
-                                     .from = s->table->base,
-                                     .sub = sub,
-                                     .rows = s->table->dirty_count},
-                 origin_us);
+    group_logged(
+        g, before,
+        &(struct log_entry){
+            .seq = m.seq, .from = s->table->base, .sub = sub, .rows = s->table->dirty_count},
+        origin_us);
 }
 
 /* One message with what is dirty, or with all rows. The caller has pinned the group. */

@@ -65,9 +65,9 @@ struct table_message {
     const struct picks *picks; /* at least one */
     enum frame_form form;
     struct str epoch;
-    uint64_t seq;  /* of the cursor */
-    bool late;     /* a higher seq went out before: no id for those who come back */
-    bool delta;    /* only what changed since `base` */
+    uint64_t seq; /* of the cursor */
+    bool late;    /* a higher seq went out before: no id for those who come back */
+    bool delta;   /* only what changed since `base` */
     uint64_t base;
 };
 void table_write(const struct table_message *m, struct deflater *deflater, struct memo *memo,

@@ -184,7 +184,9 @@ static void weigh(struct sentiment *s, int64_t now_ms)
     s->available = true;
     s->score = sum / weight;
     s->confidence = weight * (fresh / count) * (1 - sqrt(squares / count));
-    s->overall = s->score > BULLISH_ABOVE ? "BULLISH" : s->score < -BULLISH_ABOVE ? "BEARISH" : "NEUTRAL";
+    s->overall = s->score > BULLISH_ABOVE    ? "BULLISH"
+                 : s->score < -BULLISH_ABOVE ? "BEARISH"
+                                             : "NEUTRAL";
     s->mood = mood_of(as_index(s->score));
 }
 

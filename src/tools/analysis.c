@@ -19,6 +19,8 @@
 #include <math.h>
 
 #define DAY_MS 86400000.0
+/* What the server keeps of a symbol, so that both begin their hysteresis alike. */
+#define SETTLE_CANDLES 1000
 
 struct report {
     const struct series *s;
@@ -295,8 +297,10 @@ static void put_signal(struct report *r)
         return;
     }
     int64_t now_ms = s->bars[s->count - 1].open_ms + s->interval_ms;
-    signal_settle(&state, s->bars, s->count, s->interval_ms, now_ms);
-    signal_of(&state, s->bars, s->count, s->interval_ms, now_ms, &result);
+    size_t count = min_size(s->count, SETTLE_CANDLES);
+    const struct bar *bars = s->bars + (s->count - count);
+    signal_settle(&state, bars, count, s->interval_ms, now_ms);
+    signal_of(&state, bars, count, s->interval_ms, now_ms, &result);
     json_object(&r->json);
     json_key(&r->json, "signal");
     json_text(&r->json, signal_side_text(result.side));

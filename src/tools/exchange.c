@@ -454,6 +454,7 @@ static void run_feed(struct exchange *x, struct feed *f, int64_t until)
         }
         if (count) {
             venues[f->venue]->trades(x, f, due, count, exchange_now_ms(x, f->venue));
+            m = flow_minute(x->flow, f->venue, f->symbol, f->minute); /* others were asked for */
         }
         if (f->next >= m->count && (f->minute + 1) * SIM_MINUTE_MS <= until) {
             f->minute++;

@@ -352,14 +352,9 @@ static void second(struct exchange *x, struct feed *f, int64_t now_ms)
 /* Whether it traded in the last second. */
 static bool is_fresh(struct exchange *x, size_t symbol, int64_t market_ms)
 {
-    const struct flow_minute *m =
-        flow_minute(x->flow, VENUE_BINANCE, symbol, market_ms / SIM_MINUTE_MS);
-    for (size_t i = m->count; i-- > 0;) {
-        if (m->trades[i].at_ms <= market_ms) {
-            return m->trades[i].at_ms > market_ms - 1000;
-        }
-    }
-    return false;
+    struct flow_trade last;
+    return flow_last(x->flow, VENUE_BINANCE, symbol, market_ms, &last) &&
+           last.at_ms > market_ms - 1000;
 }
 
 static void session_second(struct exchange_session *s, int64_t now_ms)

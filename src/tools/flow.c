@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/flow.h"
+#include "tools/flow_in.h"
 
 #include "base/alloc.h"
 #include "tools/rng.h"
@@ -7,48 +7,11 @@
 #include <assert.h>
 #include <math.h>
 
-#define DAY_CACHE 1024 /* closed days kept a market */
-#define HOUR_CACHE 32
-#define HOUR_MS (60 * SIM_MINUTE_MS)
 /* Trades a minute of a symbol that trades LARGE_USD a minute at Binance. */
 #define LARGE_TRADES 240.0
 #define LARGE_USD 2.0e6
 #define LEAST_TRADES 0.7
 #define FIRST_ID 1000000
-#define EXACT_QUOTE 5000 /* trades a minute, up to which their quote volume is summed */
-
-/* One symbol on one venue. */
-struct market {
-    enum venue venue;
-    size_t symbol;
-    uint64_t a_day;              /* trades */
-    struct flow_minute lists[2]; /* by minute & 1 */
-    size_t room[2];
-    int64_t hour_index[HOUR_CACHE]; /* of `hours`; -1: empty */
-    struct sim_candle hours[HOUR_CACHE];
-    struct sim_candle *days; /* DAY_CACHE; NULL until asked */
-    int64_t window_minute;   /* of `window`: the 1,440 closed minutes before that one */
-    struct sim_candle window;
-    uint64_t window_first;
-};
-
-struct flow_hour;
-
-struct flow {
-    struct simulator *simulator;
-    unsigned rate;
-    struct market *markets[VENUES][SIM_SYMBOLS];
-    /* the hour looked at last: neighbours are asked for one after the other */
-    const struct market *hour_of;
-    int64_t hour_index;
-    struct flow_hour *hour;
-};
-
-/* An hour of one market: minutes as the simulator has them and how many trades were before each. */
-struct flow_hour {
-    struct sim_candle minutes[60];
-    uint64_t before[61]; /* ids given out before the minute begins */
-};
 
 struct flow *flow_new(struct simulator *simulator, unsigned rate)
 {
@@ -79,7 +42,7 @@ void flow_free(struct flow *f)
     mem_free(f);
 }
 
-static struct market *market_of(struct flow *f, enum venue v, size_t symbol)
+struct market *flow_market(struct flow *f, enum venue v, size_t symbol)
 {
     assert(symbol < SIM_SYMBOLS);
     struct market **place = &f->markets[v][symbol];
@@ -91,7 +54,7 @@ static struct market *market_of(struct flow *f, enum venue v, size_t symbol)
         m->venue = v;
         m->symbol = symbol;
         m->a_day = (uint64_t)(fmin(fmax(even, LEAST_TRADES), LARGE_TRADES * 2) * 1440 * f->rate);
-        m->lists[0].minute = m->lists[1].minute = m->window_minute = -1;
+        m->lists[0].minute = m->lists[1].minute = m->window_minute = m->part_minute = -1;
         for (size_t i = 0; i < HOUR_CACHE; i++) {
             m->hour_index[i] = -1;
         }
@@ -136,8 +99,7 @@ static void day_counts(struct flow *f, const struct market *m, int64_t day, uint
     }
 }
 
-/* Lives until the next call. */
-static const struct flow_hour *load_hour(struct flow *f, const struct market *m, int64_t hour)
+const struct flow_hour *flow_load_hour(struct flow *f, const struct market *m, int64_t hour)
 {
     uint64_t hours[25];
     double weights[60];
@@ -160,17 +122,9 @@ static const struct flow_hour *load_hour(struct flow *f, const struct market *m,
     return out;
 }
 
-/* ---- the shape of a minute: all that trades are drawn from, and its candle ---- */
+/* ---- the shape of a minute ---- */
 
-struct shape {
-    uint64_t count, buys;
-    int64_t open, high, low, close; /* ticks, as far as the trades reach them */
-    int64_t lots, bought;
-    bool high_first;
-};
-
-static void shape_minute(const struct market *m, const struct sim_candle *c, uint64_t count,
-                         struct shape *s)
+void flow_shape(const struct market *m, const struct sim_candle *c, uint64_t count, struct shape *s)
 {
     double lots_each = pow(10, venue_lot_decimals(m->venue, m->symbol));
     double part = c->volume > 0 ? c->taker_buy / c->volume : 0.5;
@@ -201,23 +155,6 @@ static void shape_minute(const struct market *m, const struct sim_candle *c, uin
     s->bought = s->bought > most ? most : s->bought;
     s->bought = s->buys == 0 ? 0 : s->buys == count ? s->lots : s->bought;
     s->lots = count ? s->lots : 0;
-}
-
-static void shape_candle(const struct market *m, const struct shape *s, int64_t open_ms,
-                         struct sim_candle *out)
-{
-    int d = venue_price_decimals(m->venue, m->symbol), l = venue_lot_decimals(m->venue, m->symbol);
-    *out = (struct sim_candle){.open_ms = open_ms,
-                               .open = venue_to_double(s->open, d),
-                               .high = venue_to_double(s->high, d),
-                               .low = venue_to_double(s->low, d),
-                               .close = venue_to_double(s->close, d),
-                               .volume = venue_to_double(s->lots, l),
-                               .taker_buy = venue_to_double(s->bought, l),
-                               .trades = s->count};
-    double mean = (out->open + out->high + out->low + out->close) / 4;
-    out->volume_usd = out->volume * mean;
-    out->taker_buy_usd = out->taker_buy * mean;
 }
 
 /* ---- the trades of a minute ---- */
@@ -308,7 +245,7 @@ static void draw_trades(struct flow *f, struct market *m, const struct shape *s,
     share_out(list->trades, n, false, n - s->buys, s->lots - s->bought, sells);
 }
 
-static struct flow_minute *minute_list(struct flow *f, struct market *m, int64_t minute)
+const struct flow_minute *flow_list(struct flow *f, struct market *m, int64_t minute)
 {
     size_t which = (size_t)(minute & 1);
     struct flow_minute *list = &m->lists[which];
@@ -323,7 +260,7 @@ static struct flow_minute *minute_list(struct flow *f, struct market *m, int64_t
     }
     struct shape s;
     size_t i = (size_t)(minute % 60);
-    const struct flow_hour *h = load_hour(f, m, minute / 60);
+    const struct flow_hour *h = flow_load_hour(f, m, minute / 60);
     list->first_id = h->before[i] + 1;
     list->count = h->before[i + 1] - h->before[i];
     if (list->count > m->room[which]) {
@@ -332,7 +269,7 @@ static struct flow_minute *minute_list(struct flow *f, struct market *m, int64_t
         m->room[which] = list->count;
     }
     if (list->count) {
-        shape_minute(m, &h->minutes[i], list->count, &s);
+        flow_shape(m, &h->minutes[i], list->count, &s);
         draw_trades(f, m, &s, list);
     }
     return list;
@@ -340,7 +277,21 @@ static struct flow_minute *minute_list(struct flow *f, struct market *m, int64_t
 
 const struct flow_minute *flow_minute(struct flow *f, enum venue v, size_t symbol, int64_t minute)
 {
-    return minute_list(f, market_of(f, v, symbol), minute);
+    return flow_list(f, flow_market(f, v, symbol), minute);
+}
+
+size_t flow_count_until(const struct flow_minute *list, int64_t at_ms)
+{
+    size_t low = 0, high = list->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (list->trades[middle].at_ms <= at_ms) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
 }
 
 bool flow_last(struct flow *f, enum venue v, size_t symbol, int64_t at_ms, struct flow_trade *out)
@@ -348,11 +299,10 @@ bool flow_last(struct flow *f, enum venue v, size_t symbol, int64_t at_ms, struc
     int64_t minute = at_ms / SIM_MINUTE_MS;
     for (int64_t back = 0; back < 1440; back++) {
         const struct flow_minute *list = flow_minute(f, v, symbol, minute - back);
-        for (size_t k = list->count; k-- > 0;) {
-            if (list->trades[k].at_ms <= at_ms) {
-                *out = list->trades[k];
-                return true;
-            }
+        size_t n = flow_count_until(list, at_ms);
+        if (n) {
+            *out = list->trades[n - 1];
+            return true;
         }
     }
     return false;
@@ -360,7 +310,7 @@ bool flow_last(struct flow *f, enum venue v, size_t symbol, int64_t at_ms, struc
 
 int64_t flow_minute_of_id(struct flow *f, enum venue v, size_t symbol, uint64_t id)
 {
-    struct market *m = market_of(f, v, symbol);
+    struct market *m = flow_market(f, v, symbol);
     if (id <= FIRST_ID || (id - FIRST_ID - 1) / m->a_day > 100000) {
         return INT64_MIN;
     }
@@ -371,204 +321,9 @@ int64_t flow_minute_of_id(struct flow *f, enum venue v, size_t symbol, uint64_t 
     while (h < 23 && hours[h + 1] < id) {
         h++;
     }
-    const struct flow_hour *hour = load_hour(f, m, day * 24 + (int64_t)h);
+    const struct flow_hour *hour = flow_load_hour(f, m, day * 24 + (int64_t)h);
     while (i < 59 && hour->before[i + 1] < id) {
         i++;
     }
     return (day * 24 + (int64_t)h) * 60 + (int64_t)i;
-}
-
-/* ---- candles ---- */
-
-/* The candle of the first `n` trades of a list. */
-static void sum_trades(const struct market *m, const struct flow_minute *list, size_t n,
-                       struct sim_candle *out)
-{
-    struct shape s = {.count = n};
-    int d = venue_price_decimals(m->venue, m->symbol), l = venue_lot_decimals(m->venue, m->symbol);
-    double usd = 0, bought_usd = 0;
-    for (size_t k = 0; k < n; k++) {
-        const struct flow_trade *t = &list->trades[k];
-        double value = venue_to_double(t->ticks, d) * venue_to_double(t->lots, l);
-        s.open = k ? s.open : t->ticks;
-        s.high = k && s.high > t->ticks ? s.high : t->ticks;
-        s.low = k && s.low < t->ticks ? s.low : t->ticks;
-        s.close = t->ticks;
-        s.lots += t->lots;
-        s.bought += t->buy ? t->lots : 0;
-        usd += value;
-        bought_usd += t->buy ? value : 0;
-    }
-    shape_candle(m, &s, list->minute * SIM_MINUTE_MS, out);
-    out->volume_usd = usd;
-    out->taker_buy_usd = bought_usd;
-}
-
-static void join(struct sim_candle *sum, const struct sim_candle *c)
-{
-    if (c->trades == 0) {
-        return;
-    }
-    if (sum->trades == 0) {
-        int64_t open_ms = sum->open_ms;
-        *sum = *c;
-        sum->open_ms = open_ms;
-        return;
-    }
-    sum->high = fmax(sum->high, c->high);
-    sum->low = fmin(sum->low, c->low);
-    sum->close = c->close;
-    sum->volume += c->volume;
-    sum->volume_usd += c->volume_usd;
-    sum->taker_buy += c->taker_buy;
-    sum->taker_buy_usd += c->taker_buy_usd;
-    sum->trades += c->trades;
-}
-
-/* Closed minutes [from, to) of one hour. */
-static void join_minutes(struct flow *f, struct market *m, int64_t from, int64_t to,
-                         struct sim_candle *sum)
-{
-    const struct flow_hour *h = load_hour(f, m, from / 60);
-    for (int64_t minute = from; minute < to; minute++) {
-        size_t i = (size_t)(minute % 60);
-        struct shape s;
-        struct sim_candle c;
-        shape_minute(m, &h->minutes[i], h->before[i + 1] - h->before[i], &s);
-        shape_candle(m, &s, minute * SIM_MINUTE_MS, &c);
-        join(sum, &c);
-    }
-}
-
-static void join_hour(struct flow *f, struct market *m, int64_t hour, struct sim_candle *sum)
-{
-    size_t place = (size_t)(hour % HOUR_CACHE);
-    if (m->hour_index[place] != hour) {
-        m->hour_index[place] = hour;
-        m->hours[place] = (struct sim_candle){.open_ms = hour * HOUR_MS};
-        join_minutes(f, m, hour * 60, hour * 60 + 60, &m->hours[place]);
-    }
-    join(sum, &m->hours[place]);
-}
-
-static void join_day(struct flow *f, struct market *m, int64_t day, struct sim_candle *sum)
-{
-    if (!m->days) {
-        m->days = mem_array(DAY_CACHE, sizeof(struct sim_candle));
-    }
-    struct sim_candle *kept = &m->days[day % DAY_CACHE];
-    if (kept->open_ms != day * SIM_DAY_MS) {
-        *kept = (struct sim_candle){.open_ms = day * SIM_DAY_MS};
-        for (int64_t h = day * 24; h < day * 24 + 24; h++) {
-            join_minutes(f, m, h * 60, h * 60 + 60, kept);
-        }
-    }
-    join(sum, kept);
-}
-
-/* Closed minutes [from, to). */
-static void join_closed(struct flow *f, struct market *m, int64_t from, int64_t to,
-                        struct sim_candle *sum)
-{
-    while (from < to) {
-        int64_t hour_end = (from / 60 + 1) * 60;
-        if (from % 1440 == 0 && from + 1440 <= to) {
-            join_day(f, m, from / 1440, sum);
-            from += 1440;
-        } else if (from % 60 == 0 && hour_end <= to) {
-            join_hour(f, m, from / 60, sum);
-            from = hour_end;
-        } else {
-            int64_t end = hour_end < to ? hour_end : to;
-            join_minutes(f, m, from, end, sum);
-            from = end;
-        }
-    }
-}
-
-static void join_open(struct flow *f, struct market *m, int64_t minute, int64_t now_ms,
-                      struct sim_candle *sum)
-{
-    const struct flow_minute *list = minute_list(f, m, minute);
-    struct sim_candle c;
-    size_t n = 0;
-    while (n < list->count && list->trades[n].at_ms <= now_ms) {
-        n++;
-    }
-    sum_trades(m, list, n, &c);
-    join(sum, &c);
-}
-
-/* Nothing was traded: the price stays what it was when the span began. */
-static void still(struct flow *f, const struct market *m, int64_t from_ms, struct sim_candle *sum)
-{
-    struct flow_trade t;
-    double price = 0;
-    if (flow_last(f, m->venue, m->symbol, from_ms - 1, &t)) {
-        price = venue_to_double(t.ticks, venue_price_decimals(m->venue, m->symbol));
-    } else {
-        double usd = simulator_price(f->simulator, m->symbol, from_ms);
-        price = venue_to_double(venue_ticks(m->venue, m->symbol, usd),
-                                venue_price_decimals(m->venue, m->symbol));
-    }
-    sum->open = sum->high = sum->low = sum->close = price;
-}
-
-bool flow_candle(struct flow *f, enum venue v, size_t symbol, int64_t from_ms, int64_t to_ms,
-                 int64_t now_ms, struct sim_candle *out)
-{
-    struct market *m = market_of(f, v, symbol);
-    int64_t begin = from_ms < SIM_FIRST_MS ? SIM_FIRST_MS : from_ms;
-    if (begin >= to_ms || begin > now_ms) {
-        return false;
-    }
-    int64_t from = begin / SIM_MINUTE_MS, to = (to_ms + SIM_MINUTE_MS - 1) / SIM_MINUTE_MS;
-    int64_t now = now_ms / SIM_MINUTE_MS;
-    *out = (struct sim_candle){.open_ms = from_ms};
-    if (to == from + 1 && from < now && m->a_day / 1440 <= EXACT_QUOTE) {
-        const struct flow_minute *list = minute_list(f, m, from);
-        sum_trades(m, list, list->count, out);
-    } else {
-        join_closed(f, m, from, to < now ? to : now, out);
-    }
-    if (now < to) {
-        join_open(f, m, now, now_ms, out);
-    }
-    if (out->trades == 0) {
-        still(f, m, begin, out);
-    }
-    return true;
-}
-
-bool flow_last_day(struct flow *f, enum venue v, size_t symbol, int64_t now_ms,
-                   struct sim_candle *out, uint64_t *first_id)
-{
-    struct market *m = market_of(f, v, symbol);
-    int64_t now = now_ms / SIM_MINUTE_MS, from = now - 1440;
-    if (from < SIM_FIRST_MS / SIM_MINUTE_MS) {
-        return false;
-    }
-    if (m->window_minute != now) {
-        m->window_minute = now;
-        m->window = (struct sim_candle){.open_ms = from * SIM_MINUTE_MS};
-        /* by hours, so that hours that are known are not drawn again */
-        int64_t hour = from / 60 + (from % 60 != 0);
-        if (from % 60) {
-            join_minutes(f, m, from, hour * 60, &m->window);
-        }
-        for (; hour < now / 60; hour++) {
-            join_hour(f, m, hour, &m->window);
-        }
-        if (now % 60) {
-            join_minutes(f, m, now / 60 * 60, now, &m->window);
-        }
-        m->window_first = load_hour(f, m, from / 60)->before[from % 60] + 1;
-    }
-    *out = m->window;
-    *first_id = m->window_first;
-    join_open(f, m, now, now_ms, out);
-    if (out->trades == 0) {
-        still(f, m, from * SIM_MINUTE_MS, out);
-    }
-    return true;
 }

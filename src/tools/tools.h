@@ -13,11 +13,11 @@ int tool_upstream(int argc, char **argv);
 int tool_watch(int argc, char **argv);
 /* `coincast conformance`: a server for public protocol test suites, until SIGTERM. */
 int tool_conformance(int argc, char **argv);
-/* `coincast candles`: the trades of a recording or tape as candles, in CSV. */
-int tool_candles(int argc, char **argv);
 /* `coincast analyse`: indicators and statistics of a candle file as JSON. */
 int tool_analyse(int argc, char **argv);
 /* `coincast backtest`: what following the signal would have brought on candle files. */
 int tool_backtest(int argc, char **argv);
+/* `coincast candles`: the trades of a recording or tape as candles, in CSV. */
+int tool_candles(int argc, char **argv);
 
 #endif

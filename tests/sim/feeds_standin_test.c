@@ -113,12 +113,10 @@ static void start(struct rig *r)
     struct buf error = {0};
     *r = (struct rig){.mode = MODE_LIVE};
     assert_ok(loop_new(&(struct loop_opts){.quiet_fallback = true}, &r->loop));
-    assert_ok(upstream_start(&(struct upstream_opts){.loop = r->loop,
-                                                     .listen = "127.0.0.1:0",
-                                                     .seed = 42,
-                                                     .rate = 20,
-                                                     .quiet = true},
-                             &r->upstream, &r->port, &error));
+    assert_ok(upstream_start(
+        &(struct upstream_opts){
+            .loop = r->loop, .listen = "127.0.0.1:0", .seed = 42, .rate = 20, .quiet = true},
+        &r->upstream, &r->port, &error));
     buf_fini(&error);
     assert_ok(link_curl_new(r->loop, &r->link));
     assert_ok(fetch_curl_new(r->loop, &r->fetch));
@@ -167,18 +165,17 @@ static void stop(struct rig *r)
 }
 
 /* Turns the loop until the condition holds; fails when it does not within 30 s. */
-#define until(rig, condition)                                                     \
-    do {                                                                          \
-        uint64_t end_ms = loop_now_ms((rig)->loop) + 30000;                       \
-        while (!(condition)) {                                                    \
-            if (loop_now_ms((rig)->loop) >= end_ms) {                             \
-                look(rig);                                                        \
-                fail_msg("not within 30 s: %s (%s; %s; %s)", #condition,          \
-                         (rig)->health[0].reason, (rig)->health[1].reason,        \
-                         (rig)->health[2].reason);                                \
-            }                                                                     \
-            loop_turn((rig)->loop, 20);                                           \
-        }                                                                         \
+#define until(rig, condition)                                                                     \
+    do {                                                                                          \
+        uint64_t end_ms = loop_now_ms((rig)->loop) + 30000;                                       \
+        while (!(condition)) {                                                                    \
+            if (loop_now_ms((rig)->loop) >= end_ms) {                                             \
+                look(rig);                                                                        \
+                fail_msg("not within 30 s: %s (%s; %s; %s)", #condition, (rig)->health[0].reason, \
+                         (rig)->health[1].reason, (rig)->health[2].reason);                       \
+            }                                                                                     \
+            loop_turn((rig)->loop, 20);                                                           \
+        }                                                                                         \
     } while (0)
 
 /* Sets a fault of the stand-in. */

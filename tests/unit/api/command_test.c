@@ -24,6 +24,30 @@ TEST(a_command_is_read_in_any_order_of_members)
     assert_int_equal(c.type.len, 0);
 }
 
+TEST(symbols_are_looked_up_escapes_and_all)
+{
+    static const struct catalogue_entry entries[] = {{.name = "BTC", .key = 7},
+                                                     {.name = "ETH", .key = 3}};
+    struct catalogue *catalogue = catalogue_new(entries, ARRAY_LEN(entries));
+    struct symbols symbols = {0};
+    struct command c;
+    char problem[COMMAND_PROBLEM_LEN];
+    assert_ok(command_read(STR("{\"params\":{\"delta\":true,\"symbols\":[\"eth\", \"B\\u0054c\","
+                               "\"x\" ,\"ETH\"]},\"type\":\"subscribe\"}"),
+                           &c, problem));
+    assert_true(c.delta);
+    assert_ok(command_symbols(&c, catalogue, &symbols));
+    assert_int_equal(symbols.count, 2);
+    assert_int_equal(symbols.keys[0], 3);
+    assert_int_equal(symbols.keys[1], 7);
+    assert_buf(&symbols.unknown, "\"X\"");
+    symbols_fini(&symbols);
+    assert_ok(command_read(STR("{\"params\":{\"symbols\":null,\"delta\":null}}"), &c, problem));
+    assert_null(c.symbols.ptr);
+    assert_false(c.delta);
+    catalogue_unref(catalogue);
+}
+
 TEST(what_is_wrong_is_said_and_the_id_kept)
 {
     static const struct {
@@ -42,6 +66,10 @@ TEST(what_is_wrong_is_said_and_the_id_kept)
         {"{\"id\":1,\"params\":{\"max_hz\":1001}}", "max_hz must be", "1"},
         {"{\"id\":1,\"params\":{\"max_hz\":\"2\"}}", "max_hz must be", "1"},
         {"{\"id\":1,\"params\":{\"since\":2}}", "since must be", "1"},
+        {"{\"id\":1,\"params\":{\"symbols\":\"BTC\"}}", "list of at least one string", "1"},
+        {"{\"id\":1,\"params\":{\"symbols\":[]}}", "list of at least one string", "1"},
+        {"{\"id\":1,\"params\":{\"symbols\":[\"BTC\",1]}}", "list of at least one string", "1"},
+        {"{\"id\":1,\"params\":{\"delta\":1}}", "delta must be", "1"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct command c;
@@ -68,6 +96,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_command_is_read_in_any_order_of_members),
+        cmocka_unit_test(symbols_are_looked_up_escapes_and_all),
         cmocka_unit_test(what_is_wrong_is_said_and_the_id_kept),
         cmocka_unit_test(an_interval_never_allows_more_than_was_asked_for),
     };

@@ -93,7 +93,7 @@ TEST(wishes_are_read_from_the_query)
 {
     struct wishes w = {0};
     const char *why = NULL;
-    assert_ok(wishes_read(&w, STR("channels=app%3Aa,%20dashboard_update&max_hz=3&since=e-7"),
+    assert_ok(wishes_read(&w, NULL, STR("channels=app%3Aa,%20dashboard_update&max_hz=3&since=e-7"),
                           (struct str){0}, &why));
     assert_int_equal(w.count, 2);
     assert_str(w.subs[0].channel, "app:a");
@@ -103,14 +103,14 @@ TEST(wishes_are_read_from_the_query)
     assert_buf(&w.since, "e-7");
     wishes_fini(&w);
     w = (struct wishes){0};
-    assert_ok(wishes_read(&w, STR("since=e-7"), STR("e-9"), &why));
+    assert_ok(wishes_read(&w, NULL, STR("since=e-7"), STR("e-9"), &why));
     assert_int_equal(w.count, 2);
     assert_str(w.subs[0].channel, "dashboard_update");
     assert_str(w.subs[1].channel, "btc_price_update");
     assert_buf(&w.since, "e-9"); /* the browser's own place is the later one */
     wishes_fini(&w);
     w = (struct wishes){0};
-    assert_ok(wishes_read(&w, STR("max_hz=1e-300"), (struct str){0}, &why));
+    assert_ok(wishes_read(&w, NULL, STR("max_hz=1e-300"), (struct str){0}, &why));
     assert_int_equal(w.subs[0].interval_ms, UINT32_MAX);
     assert_false(w.has_since);
     wishes_fini(&w);
@@ -126,7 +126,7 @@ TEST(wishes_that_make_no_sense_are_refused)
         struct wishes w = {0};
         const char *why = NULL;
         test_case(bad[i]);
-        assert_err(wishes_read(&w, str_of(bad[i]), (struct str){0}, &why), ERR_SYNTAX);
+        assert_err(wishes_read(&w, NULL, str_of(bad[i]), (struct str){0}, &why), ERR_SYNTAX);
         assert_non_null(why);
         wishes_fini(&w);
     }
@@ -143,7 +143,7 @@ TEST(at_most_a_hundred_channels_are_named)
         for (int i = 0; i < count; i++) {
             buf_printf(&query, "%sapp:%d", i ? "," : "", i);
         }
-        assert_err(wishes_read(&w, buf_str(&query), (struct str){0}, &why),
+        assert_err(wishes_read(&w, NULL, buf_str(&query), (struct str){0}, &why),
                    count > 100 ? ERR_SYNTAX : OK);
         wishes_fini(&w);
         buf_fini(&query);

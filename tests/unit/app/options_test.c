@@ -155,23 +155,42 @@ TEST(what_tests_and_the_wider_design_set_does_not_stop_a_start)
     assert_string_equal(options.fixtures, "/y");
 }
 
-TEST(a_source_is_one_of_four_words)
+TEST(a_source_is_one_of_four_words_or_a_file)
 {
     enum source_kind kind = SOURCE_NONE;
-    assert_true(source_parse(STR("live"), &kind));
+    struct str file = {0};
+    assert_true(source_parse(STR("replay:a.jsonl,b.gz"), &kind, &file));
+    assert_int_equal(kind, SOURCE_REPLAY);
+    assert_true(str_eq(file, STR("a.jsonl,b.gz")));
+    assert_false(source_parse(STR("replay:"), &kind, &file));
+    assert_false(source_parse(STR("replay"), &kind, &file));
+    kind = SOURCE_NONE;
+    assert_true(source_parse(STR("live"), &kind, NULL));
     assert_int_equal(kind, SOURCE_LIVE);
-    assert_true(source_parse(STR("demo"), &kind));
+    assert_true(source_parse(STR("demo"), &kind, NULL));
     assert_int_equal(kind, SOURCE_DEMO);
-    assert_true(source_parse(STR("auto"), &kind));
+    assert_true(source_parse(STR("auto"), &kind, NULL));
     assert_int_equal(kind, SOURCE_AUTO);
-    assert_true(source_parse(STR("none"), &kind));
+    assert_true(source_parse(STR("none"), &kind, NULL));
     assert_int_equal(kind, SOURCE_NONE);
-    assert_false(source_parse(STR("LIVE"), &kind));
-    assert_false(source_parse(STR(""), &kind));
+    assert_false(source_parse(STR("LIVE"), &kind, NULL));
+    assert_false(source_parse(STR(""), &kind, NULL));
     assert_int_equal(kind, SOURCE_NONE);
 }
 
 #define UNIT(name) cmocka_unit_test_teardown(name, release)
+
+TEST(a_speed_is_a_number_or_max)
+{
+    double speed = -1;
+    assert_int_equal(speed_parse(STR("max"), &speed), OK);
+    assert_true(speed == 0);
+    assert_int_equal(speed_parse(STR("2.5"), &speed), OK);
+    assert_true(speed == 2.5);
+    assert_int_equal(speed_parse(STR("0"), &speed), ERR_SYNTAX);
+    assert_int_equal(speed_parse(STR("-1"), &speed), ERR_SYNTAX);
+    assert_int_equal(speed_parse(STR("fast"), &speed), ERR_SYNTAX);
+}
 
 int main(void)
 {
@@ -182,7 +201,8 @@ int main(void)
         UNIT(what_is_wrong_is_refused_with_what_would_be_right),
         UNIT(secrets_are_no_flags_and_never_shown),
         UNIT(what_tests_and_the_wider_design_set_does_not_stop_a_start),
-        UNIT(a_source_is_one_of_four_words),
+        UNIT(a_source_is_one_of_four_words_or_a_file),
+        cmocka_unit_test(a_speed_is_a_number_or_max),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

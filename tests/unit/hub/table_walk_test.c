@@ -1,10 +1,10 @@
 /* A random walk of clients that want rows of a table, against a model.
  *
- * Every client has a set of keys, a form, perhaps deltas, a rate limit, repeats; sets change, sockets
- * fill up, epochs begin, messages get lost between the threads. A client applies what it is given
- * blindly, in the form it comes in. It must end with exactly the newest rows of its set, never see a
- * row become older, find the base of every delta to be the cursor that it has, and not hear more
- * often than it asked for. SPDX-License-Identifier: MIT */
+ * Every client has a set of keys, a form, perhaps deltas, a rate limit, repeats; sets change,
+ * sockets fill up, epochs begin, messages get lost between the threads. A client applies what it is
+ * given blindly, in the form it comes in. It must end with exactly the newest rows of its set,
+ * never see a row become older, find the base of every delta to be the cursor that it has, and not
+ * hear more often than it asked for. SPDX-License-Identifier: MIT */
 #include "hub/hub.h"
 #include "tests/unit/hub/rig.h"
 #include "wire/deflate.h"
@@ -14,8 +14,9 @@
 enum { CLIENTS = 28, KEYS = 12, FIELDS = 4, STEPS = 5000, REPEAT_MS = 2000 };
 
 static const char *const fields[FIELDS] = {"v", "a", "b", "c"};
-static const enum frame_form forms[] = {FORM_WS,     FORM_WS_DEFLATE,     FORM_SSE,        FORM_MSGPACK,
-                                        FORM_SIO_WS, FORM_SIO_WS_DEFLATE, FORM_SIO_PACKETS};
+static const enum frame_form forms[] = {FORM_WS,         FORM_WS_DEFLATE, FORM_SSE,
+                                        FORM_MSGPACK,    FORM_SIO_WS,     FORM_SIO_WS_DEFLATE,
+                                        FORM_SIO_PACKETS};
 
 struct cell {
     char text[24]; /* JSON; "": absent */
@@ -23,7 +24,8 @@ struct cell {
 
 struct view {
     enum frame_form form;
-    bool wanted, delta;
+    bool plain; /* reads when it likes, so when it hears says nothing */
+    bool wanted, delta, begins_anew;
     uint32_t interval_ms, repeat_ms;
     uint32_t keys[KEYS];
     size_t key_count; /* 0: all */
@@ -107,16 +109,29 @@ static void hear_row(struct view *v, struct scan *s, struct str name, bool delta
     v->version[key] = version;
 }
 
-static void hear_data(struct view *v, struct str data, bool delta)
+static size_t known_rows(const struct view *v)
+{
+    size_t n = 0;
+    for (uint32_t k = 0; k < KEYS; k++) {
+        n += in_set(v, k) && v->rows[k][0].text[0];
+    }
+    return n;
+}
+
+/* Gives how many rows it was. */
+static size_t hear_data(struct view *v, struct str data, bool delta)
 {
     struct scan s;
     struct str name;
+    size_t rows = 0;
     scan_begin(&s, data);
     assert_true(scan_object(&s));
     while (scan_key(&s, &name)) {
         hear_row(v, &s, name, delta);
+        rows++;
     }
     assert_ok(scan_end(&s));
+    return rows;
 }
 
 static uint64_t seq_of(struct str cursor)
@@ -129,7 +144,7 @@ static uint64_t seq_of(struct str cursor)
 static void note_message(struct walk *w, struct view *v)
 {
     uint64_t now = loop_now_ms(w->rig->loop);
-    if (v->interval_ms && v->last_ms > v->disturbed_ms + v->interval_ms) {
+    if (!v->plain && v->interval_ms && v->last_ms > v->disturbed_ms + v->interval_ms) {
         assert_true(now - v->last_ms >= v->interval_ms);
         v->paced++;
     }
@@ -161,6 +176,7 @@ static void hear_object(struct walk *w, struct view *v, struct str json)
     assert_ok(scan_end(&s));
     if (str_eq(type, STR("conflated"))) {
         v->conflated++;
+        v->begins_anew = v->delta && v->form != FORM_SSE; /* which has no deltas */
         return;
     }
     assert_str(type, "prices");
@@ -174,7 +190,11 @@ static void hear_object(struct walk *w, struct view *v, struct str json)
     }
     v->cursor = seq_of(cursor);
     note_message(w, v);
-    hear_data(v, data, delta);
+    size_t rows = hear_data(v, data, delta);
+    if (v->begins_anew) {
+        assert_true(!delta && rows == known_rows(v));
+        v->begins_anew = false;
+    }
 }
 
 /* 42["market",{...},"e-1"], or a notice. */
@@ -290,6 +310,11 @@ static void look(struct walk *w, int i)
 static void open_up(struct walk *w, int i)
 {
     struct client *c = &w->clients[i];
+    if (w->views[i].plain) {
+        client_read(c);
+        look(w, i);
+        return;
+    }
     if (c->waiting.len || c->member.state == MEMBER_STALLED) {
         w->views[i].disturbed_ms = loop_now_ms(w->rig->loop);
     }
@@ -308,6 +333,15 @@ static void everyone_looks(struct walk *w)
 }
 
 /* ---- the world ---- */
+
+/* All that is under way is read. */
+static void settle_all(struct walk *w)
+{
+    rig_settle(w->rig, w->clients, CLIENTS);
+    for (int i = 0; i < CLIENTS; i++) {
+        look(w, i);
+    }
+}
 
 static void turn(struct walk *w, uint64_t ms)
 {
@@ -394,6 +428,17 @@ static struct fanout_sub sub_of(const struct view *v)
                                .repeat_ms = v->repeat_ms};
 }
 
+/* What is on the way to it is of the set that it had. */
+static void read_old(struct walk *w, int i)
+{
+    struct client *c = &w->clients[i];
+    c->room = SIZE_MAX;
+    while (client_read(c) || c->waiting.len) {
+        rig_take(c);
+    }
+    look(w, i);
+}
+
 /* As the api does it: what was due before, the state of the set, then what follows. */
 static void subscribe(struct walk *w, int i)
 {
@@ -410,7 +455,7 @@ static void subscribe(struct walk *w, int i)
     *v = was; /* what comes now is of the old set */
     fanout_catch_up(w->rig->fanout, &sub, NULL, v->form, &first);
     assert_ok(fanout_subscribe(w->rig->fanout, &c->member, v->form, &sub));
-    look(w, i);
+    read_old(w, i);
     v->wanted = true;
     v->interval_ms = sub.interval_ms;
     v->delta = sub.delta;
@@ -418,6 +463,7 @@ static void subscribe(struct walk *w, int i)
     v->key_count = sub.key_count;
     memset(v->rows, 0, sizeof(v->rows));
     v->disturbed_ms = loop_now_ms(w->rig->loop);
+    v->begins_anew = false;
     v->cursor = 0; /* of fewer rows it may be a lower one */
     if (first.len) {
         rig_write(&c->member, buf_str(&first));
@@ -433,6 +479,9 @@ static void change(struct walk *w, int i)
 {
     struct client *c = &w->clients[i];
     struct view *v = &w->views[i];
+    if (v->plain) {
+        settle_all(w);
+    }
     /* the model would have to know what is under way */
     if (c->waiting.len || c->member.state == MEMBER_STALLED) {
         return;
@@ -440,12 +489,12 @@ static void change(struct walk *w, int i)
     struct view kept = *v;
     if (v->wanted && roll(w, 4) == 0) {
         assert_ok(fanout_unsubscribe(w->rig->fanout, &c->member, STR("prices")));
-        if (c->waiting.len) {
+        if (c->waiting.len && !v->plain) {
             client_open(c);
         }
-        look(w, i);
+        read_old(w, i);
         kept = *v;
-        *v = (struct view){.form = kept.form, .cursor = kept.cursor};
+        *v = (struct view){.form = kept.form, .plain = kept.plain, .cursor = kept.cursor};
         v->messages = kept.messages;
         v->paced = kept.paced;
         v->deltas = kept.deltas;
@@ -462,7 +511,7 @@ static void check_rest(struct walk *w)
     }
     for (int k = 0; k < 8; k++) {
         turn(w, 60);
-        everyone_looks(w);
+        settle_all(w);
     }
     for (int i = 0; i < CLIENTS; i++) {
         struct view *v = &w->views[i];
@@ -489,11 +538,12 @@ static struct walk *walk_new(uint64_t seed)
     w->hub = hub_new(&(struct hub_opts){.loop = w->loop});
     w->mail = mailbox_new(w->rig->loop, 8);
     hub_add_shard(w->hub, w->rig->fanout, w->mail);
-    assert_ok(hub_table(w->hub, STR("prices"), STR("prices"), STR("market"), fields, FIELDS,
-                        &w->prices));
+    assert_ok(
+        hub_table(w->hub, STR("prices"), STR("prices"), STR("market"), fields, FIELDS, &w->prices));
     w->inflater = inflater_new(12);
     for (int i = 0; i < CLIENTS; i++) {
-        client_init(w->rig, &w->clients[i], false);
+        client_init(w->rig, &w->clients[i], i % 4 == 3);
+        w->views[i].plain = i % 4 == 3;
         w->views[i].form = forms[(size_t)i % ARRAY_LEN(forms)];
     }
     return w;
@@ -521,10 +571,10 @@ static void new_epoch(struct walk *w)
         open_up(w, i);
     }
     turn(w, 0);
-    everyone_looks(w);
+    settle_all(w);
     hub_new_epoch(w->hub);
     turn(w, 0);
-    everyone_looks(w);
+    settle_all(w);
     memset(w->truth, 0, sizeof(w->truth));
     for (int i = 0; i < CLIENTS; i++) {
         memset(w->views[i].rows, 0, sizeof(w->views[i].rows));

@@ -526,7 +526,8 @@ static void make_prop_trades(struct tick *trades, uint64_t *seed)
     int64_t at_ms = MIDNIGHT - 4 * MIN;
     for (size_t i = 0; i < PROP_TRADES; i++) {
         char price[16], quantity[16];
-        at_ms += (int64_t)(next_random(seed) % 1500);
+        at_ms +=
+            (int64_t)(next_random(seed) % 4) * 500; /* some at the same time: their ids decide */
         snprintf(price, sizeof(price), "%d.%02d", 100 + (int)(next_random(seed) % 50),
                  (int)(next_random(seed) % 100));
         snprintf(quantity, sizeof(quantity), "0.%05d", (int)(next_random(seed) % 100000));

@@ -45,11 +45,16 @@ TEST(labels_change_exactly_at_the_bounds_of_the_index)
         int index;
         const char *mood, *label;
     } cases[] = {
-        {0, "VERY_BEARISH", "Extreme Fear"},    {25, "VERY_BEARISH", "Extreme Fear"},
-        {26, "BEARISH", "Fear"},                {46, "BEARISH", "Fear"},
-        {47, "NEUTRAL", "Neutral"},             {54, "NEUTRAL", "Neutral"},
-        {55, "BULLISH", "Greed"},               {75, "BULLISH", "Greed"},
-        {76, "VERY_BULLISH", "Extreme Greed"},  {100, "VERY_BULLISH", "Extreme Greed"},
+        {0, "VERY_BEARISH", "Extreme Fear"},
+        {25, "VERY_BEARISH", "Extreme Fear"},
+        {26, "BEARISH", "Fear"},
+        {46, "BEARISH", "Fear"},
+        {47, "NEUTRAL", "Neutral"},
+        {54, "NEUTRAL", "Neutral"},
+        {55, "BULLISH", "Greed"},
+        {75, "BULLISH", "Greed"},
+        {76, "VERY_BULLISH", "Extreme Greed"},
+        {100, "VERY_BULLISH", "Extreme Greed"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct sentiment_inputs in = only_index(cases[i].index);
@@ -113,8 +118,8 @@ TEST(without_a_source_confidence_falls_and_the_reason_is_said)
     for (int without = 0; without < 4; without++) {
         struct sentiment_inputs in = everything();
         struct sentiment s;
-        int64_t *as_of[] = {&in.fear_greed_as_of_ms, &in.breadth_as_of_ms,
-                            &in.market_cap_as_of_ms, &in.btc_as_of_ms};
+        int64_t *as_of[] = {&in.fear_greed_as_of_ms, &in.breadth_as_of_ms, &in.market_cap_as_of_ms,
+                            &in.btc_as_of_ms};
         static const enum sentiment_part part[] = {SENTIMENT_FEAR_GREED, SENTIMENT_BREADTH,
                                                    SENTIMENT_MARKET_CAP, SENTIMENT_MOMENTUM};
         *as_of[without] = 0;

@@ -170,6 +170,33 @@ TEST(weights_sum_to_1_and_contributions_to_the_score)
     assert_near(weights, 1, 1e-15);
 }
 
+TEST(scores_are_those_of_another_program)
+{
+    /* Written in another language from the rule alone, with all votes in play. */
+    static const double first[] = {-0.719242902208202, -0.061008786294732, -0.427475648389885,
+                                   -0.137551234110219, -0.010358256263826, -0.524914977632956,
+                                   -0.144690833328024, 0.494503238785896};
+    double sum = 0;
+    size_t votes[SIGNAL_PARTS] = {0};
+    for (uint64_t seed = 1; seed < 400; seed++) {
+        fill_walk(seed);
+        struct signal s = signal_at(COUNT, end_ms);
+        sum += s.score;
+        if (seed <= ARRAY_LEN(first)) {
+            assert_near(s.score, first[seed - 1], 1e-12);
+        }
+        for (enum signal_part p = 0; p < SIGNAL_PARTS; p++) {
+            votes[p] += s.components[p].vote != 0;
+        }
+    }
+    assert_near(sum, -2.727965274036, 1e-9);
+    for (enum signal_part p = 0; p < SIGNAL_PARTS; p++) {
+        test_case(signal_part_text(p));
+        assert_true(votes[p] > 0);
+    }
+    test_case(NULL);
+}
+
 TEST(same_candles_give_the_same_bytes_in_any_order_of_the_file)
 {
     struct buf in_order = {0}, shuffled = {0}, error = {0};
@@ -257,6 +284,8 @@ TEST(a_stale_end_holds_and_says_how_old)
     fill(0.0025);
     struct signal s = signal_at(COUNT, end_ms + 2 * HOUR_MS - 1);
     assert_int_equal(s.quality, SIGNAL_GOOD);
+    s = signal_at(COUNT, end_ms + 2 * HOUR_MS);
+    assert_int_equal(s.quality, SIGNAL_STALE);
     s = signal_at(COUNT, end_ms + 3 * HOUR_MS);
     assert_held(&s, SIGNAL_STALE,
                 "stale: last candle 3 h old [1h candle 2024-01-13T11:00Z, 210 candles]");
@@ -385,6 +414,7 @@ int main(void)
         cmocka_unit_test(volume_confirms_trend_and_momentum_and_nothing_else),
         cmocka_unit_test(a_turn_after_a_fall_votes_by_rsi_and_bands),
         cmocka_unit_test(weights_sum_to_1_and_contributions_to_the_score),
+        cmocka_unit_test(scores_are_those_of_another_program),
         cmocka_unit_test(same_candles_give_the_same_bytes_in_any_order_of_the_file),
         cmocka_unit_test(no_candle_is_used_before_its_close),
         cmocka_unit_test(only_the_newest_210_candles_matter),

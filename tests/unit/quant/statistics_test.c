@@ -111,6 +111,13 @@ TEST(cornish_fisher_keeps_to_its_domain)
     assert_false(risk_cornish_fisher_valid(0, 8.001));
     assert_false(risk_cornish_fisher_valid(0, -0.1));
     assert_false(risk_cornish_fisher_valid(1, 0));
+    /* roots of the condition, found by halving in another program */
+    assert_false(risk_cornish_fisher_valid(1, 1.5690));
+    assert_true(risk_cornish_fisher_valid(1, 1.5691));
+    assert_true(risk_cornish_fisher_valid(-1, 8.8753));
+    assert_false(risk_cornish_fisher_valid(-1, 8.8754));
+    assert_true(risk_cornish_fisher_valid(0.5, 8.2214));
+    assert_false(risk_cornish_fisher_valid(0.5, 8.2215));
     assert_true(risk_cornish_fisher_valid(-0.262364045019, 6.316004416));
 }
 
