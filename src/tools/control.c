@@ -244,7 +244,7 @@ struct fault_setting control_take(struct control *c, size_t target)
 }
 
 /* Where the setting stands that counts for an end point; NULL: nothing is set. */
-static const struct fault_setting *standing(const struct control *c, size_t target)
+static struct fault_setting *standing(struct control *c, size_t target)
 {
     if (c->points[target].fault != FAULT_NONE) {
         return &c->points[target];
@@ -258,7 +258,7 @@ static const struct fault_setting *standing(const struct control *c, size_t targ
     return c->of_all.fault != FAULT_NONE ? &c->of_all : NULL;
 }
 
-struct fault_setting control_peek(const struct control *c, size_t target)
+struct fault_setting control_peek(struct control *c, size_t target)
 {
     const struct fault_setting *s = standing(c, target);
     return s ? *s : (struct fault_setting){.fault = FAULT_NONE, .value = -1, .times = -1};
@@ -266,9 +266,8 @@ struct fault_setting control_peek(const struct control *c, size_t target)
 
 void control_use(struct control *c, size_t target)
 {
-    const struct fault_setting *s = standing(c, target);
-    struct fault_setting taken;
-    if (s && take((struct fault_setting *)s, &taken)) {
+    struct fault_setting *s = standing(c, target), taken;
+    if (s && take(s, &taken)) {
         c->hurt[target]++;
     }
 }

@@ -43,7 +43,7 @@ enum err control_set(struct control *c, struct str json, struct buf *error) MUST
  * happen to it. */
 struct fault_setting control_take(struct control *c, size_t target);
 /* What is to happen to that end point as things stand, without taking it; then takes it. */
-struct fault_setting control_peek(const struct control *c, size_t target);
+struct fault_setting control_peek(struct control *c, size_t target);
 void control_use(struct control *c, size_t target);
 /* A connection came for this WebSocket. */
 void control_count(struct control *c, size_t target);

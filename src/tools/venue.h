@@ -6,8 +6,7 @@
 #ifndef TOOLS_VENUE_H
 #define TOOLS_VENUE_H
 #include "base/buf.h"
-
-enum venue { VENUE_BINANCE, VENUE_COINBASE, VENUE_KRAKEN, VENUES };
+#include "wire/exchange.h"
 
 /* Whether that symbol (index of simulator.h) trades there against USDT (Binance) or USD. */
 bool venue_lists(enum venue v, size_t symbol);

@@ -301,6 +301,63 @@ static void fear_and_greed_is_text_newest_first(void **state)
     assert_true(json_count(json_get(ask(m, "/fng/?limit=0"), "data")) > 3000);
 }
 
+/* The number in `key` of an object, or at that place of a list. */
+static int64_t id_of(const struct json *trade, const char *key, size_t place)
+{
+    int64_t id = -1;
+    assert_true(json_get_i64(key ? json_get(trade, key) : json_at(trade, place), &id));
+    return id;
+}
+
+/* Page after page in each venue's way, without a hole and without one twice. */
+static void trades_can_be_paged_through(void **state)
+{
+    struct market *m = *state;
+    char target[160];
+    const struct json *page = ask(m, "/api/v3/historicalTrades?symbol=ETHUSDT&limit=1");
+    int64_t next = id_of(json_at(page, 0), "id", 0) - 40;
+    for (int i = 0; i < 5; i++) {
+        snprintf(target, sizeof(target),
+                 "/api/v3/historicalTrades?symbol=ETHUSDT&limit=9&fromId=%lld", (long long)next);
+        page = ask(m, target);
+        assert_int_equal(json_count(page), i < 4 ? 9 : 5); /* the last of them is the newest */
+        for (size_t k = 0; k < json_count(page); k++) {
+            assert_int_equal(id_of(json_at(page, k), "id", 0), next++);
+        }
+    }
+    page = ask(m, "/products/ETH-USD/trades?limit=7");
+    int64_t before = id_of(json_at(page, 0), "trade_id", 0) + 1;
+    for (int i = 0; i < 5; i++) {
+        snprintf(target, sizeof(target), "/products/ETH-USD/trades?limit=7&after=%lld",
+                 (long long)before);
+        page = ask(m, target);
+        assert_int_equal(json_count(page), 7);
+        for (size_t k = 0; k < 7; k++) {
+            assert_int_equal(id_of(json_at(page, k), "trade_id", 0), --before);
+        }
+    }
+    struct str since = STR("");
+    int64_t last = -1;
+    snprintf(target, sizeof(target), "/0/public/Trades?pair=ETHUSD&count=6&since=%lld",
+             (long long)(NOW / 1000 - 600));
+    for (int i = 0; i < 4; i++) {
+        const struct json *result = json_get(ask(m, target), "result");
+        page = json_get(result, "XETHZUSD");
+        assert_true(json_count(page) > 0);
+        for (size_t k = 0; k < json_count(page); k++) {
+            int64_t id = id_of(json_at(page, k), NULL, 6);
+            assert_true(last < 0 || id == last + 1);
+            last = id;
+        }
+        assert_true(json_get_str(json_get(result, "last"), &since));
+        snprintf(target, sizeof(target), "/0/public/Trades?pair=ETHUSD&count=6&since=%.*s",
+                 STR_ARG(since));
+    }
+    (void)ask(m, "/0/public/AssetPairs?pair=XBTUSD,NOPEUSD");
+    assert_true(str_find_str(buf_str(&m->answer.body), STR("EQuery:Unknown asset pair")) !=
+                SIZE_MAX);
+}
+
 static void rsi_needs_a_secret_and_fits_the_candles(void **state)
 {
     struct market *m = *state;
@@ -370,6 +427,13 @@ static void hostile_parameters_do_no_harm(void **state)
         "/rsi?secret=s&exchange=b&symbol=BTC/USDT&interval=1d&backtracks=99999",
         "/api/v3/ticker/24hr?symbols=[\"BTCUSDT\",,\"\"]",
         "/products//ticker",
+        "/products/BTC-USD/trades?after=9223372036854775807&limit=1000",
+        "/products/BTC-USD/trades?after=x&limit=-1",
+        "/api/v3/aggTrades?symbol=BTCUSDT&startTime=9223372036854775807&endTime=0",
+        "/api/v3/aggTrades?symbol=S400USDT&startTime=0&limit=5000",
+        "/api/v3/historicalTrades?symbol=BTCUSDT&fromId=9223372036854775807",
+        "/0/public/Trades?pair=XBTUSD&since=9223372036854775807",
+        "/0/public/Trades?pair=S400USD&since=1&count=1",
         "/%zz",
     };
     struct market *m = *state;
@@ -408,6 +472,7 @@ int main(void)
         T(markets_page_and_sort),
         T(a_blank_after_a_comma_loses_the_id),
         T(fear_and_greed_is_text_newest_first),
+        T(trades_can_be_paged_through),
         T(rsi_needs_a_secret_and_fits_the_candles),
         T(errors_have_each_providers_shape),
         T(hostile_parameters_do_no_harm),
