@@ -151,8 +151,8 @@ static const struct {
     const char *type;
     void (*run)(struct api_shard *s, struct conn *c, const struct command *cmd);
 } commands[] = {
-    {"ping", do_ping},   {"subscribe", do_subscribe},
-    {"stats", do_stats}, {"unsubscribe", do_unsubscribe},
+    {"ping", do_ping},   {"subscribe", ws_subscribe},
+    {"stats", do_stats}, {"unsubscribe", ws_unsubscribe},
     {"auth", do_auth},   {"request_update", do_request_update},
 };
 

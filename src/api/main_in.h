@@ -39,7 +39,7 @@ struct markets {
     struct timer ticker_timer, wants_timer;
     /* signals and sentiment */
     const struct channel_info *signals, *sentiment;
-    struct buf sentiment_data; /* newest, without its time and mode */
+    struct sentiment *mood; /* owned, as it stands; NULL: none yet */
     struct timer standing_timer, sentiment_timer;
     /* candles: by key * INTERVALS + interval */
     struct candle_channel *candles;

@@ -40,6 +40,13 @@ static void write_book_side(struct json_writer *w, struct decimal d)
     write_exact(w, d, !decimal_is_zero(d));
 }
 
+/* A computed price: nine significant digits, for more would be noise of the conversion. */
+static void write_computed(struct json_writer *w, double value)
+{
+    int whole = value >= 1 ? (int)floor(log10(value)) + 1 : 0;
+    json_decimal(w, value, value >= 1 ? (whole < 9 ? 9 - whole : 0) : 12);
+}
+
 static void write_time(struct json_writer *w, int64_t unix_ms)
 {
     if (unix_ms > 0) {
@@ -115,10 +122,10 @@ static void write_price_field(struct json_writer *w, int field, const char *symb
         json_decimal(w, q->volume_24h_usd, 2);
         break;
     case PRICE_HIGH_24H:
-        json_decimal(w, q->high_24h, 12);
+        write_computed(w, q->high_24h);
         break;
     case PRICE_LOW_24H:
-        json_decimal(w, q->low_24h, 12);
+        write_computed(w, q->low_24h);
         break;
     case PRICE_BID:
         write_book_side(w, q->bid);
@@ -235,7 +242,7 @@ static void write_feed(struct json_writer *w, enum market_venue v, const char *s
     json_key(w, "price");
     write_exact(w, f->price, f->known);
     json_key(w, "price_usd");
-    json_decimal(w, f->price_usd, 12);
+    write_computed(w, f->price_usd);
     json_key(w, "bid");
     write_book_side(w, f->bid);
     json_key(w, "ask");
@@ -368,91 +375,6 @@ void message_candle(struct json_writer *w, const struct candle *c)
     json_key(w, "history");
     json_bool(w, (c->flags & CANDLE_HISTORY) != 0);
     json_object_end(w);
-}
-
-void message_figures(struct json_writer *w, const struct figures *f)
-{
-    json_key(w, "candles");
-    json_i64(w, (int64_t)f->candles);
-    json_key(w, "first_time");
-    write_time(w, f->candles ? f->first_ms : 0);
-    json_key(w, "last_time");
-    write_time(w, f->candles ? f->last_ms : 0);
-    json_key(w, "indicators");
-    json_object(w);
-    for (int i = 0; i < FIGURES; i++) {
-        json_key(w, figure_text((enum figure_name)i));
-        json_double(w, f->all[i].value);
-    }
-    json_object_end(w);
-    json_key(w, "reasons");
-    json_object(w);
-    for (int i = 0; i < FIGURES; i++) {
-        if (f->all[i].reason[0]) {
-            json_key(w, figure_text((enum figure_name)i));
-            json_text(w, f->all[i].reason);
-        }
-    }
-    json_object_end(w);
-}
-
-/* ---- signals ---- */
-
-static void write_components(struct json_writer *w, const struct signal *s)
-{
-    json_object(w);
-    for (int p = 0; p < SIGNAL_PARTS; p++) {
-        json_key(w, signal_part_text((enum signal_part)p));
-        json_object(w);
-        json_key(w, "weight");
-        json_decimal(w, s->components[p].weight, 4);
-        json_key(w, "vote");
-        json_decimal(w, s->components[p].vote, 4);
-        json_key(w, "contribution");
-        json_decimal(w, s->components[p].contribution, 4);
-        json_object_end(w);
-    }
-    json_object_end(w);
-}
-
-void message_signal(struct buf *out, const char *symbol, const struct signal *s, int64_t now_ms,
-                    const char *mode, bool repeat)
-{
-    struct json_writer w;
-    bool good = s->quality == SIGNAL_GOOD;
-    json_begin(&w, out);
-    json_object(&w);
-    json_key(&w, "symbol");
-    json_text(&w, symbol);
-    json_key(&w, "signal");
-    json_text(&w, signal_side_text(s->side));
-    json_key(&w, "strength");
-    json_decimal(&w, s->strength, 4);
-    json_key(&w, "reason");
-    json_text(&w, s->reason);
-    json_key(&w, "timestamp");
-    json_time(&w, now_ms);
-    json_key(&w, "mode");
-    json_text(&w, mode);
-    json_key(&w, "interval");
-    json_text(&w, s->interval);
-    json_key(&w, "candle_time");
-    write_time(&w, s->n ? s->candle_ms : 0);
-    json_key(&w, "candles");
-    json_i64(&w, (int64_t)s->n);
-    json_key(&w, "score");
-    json_decimal(&w, good ? s->score : NAN, 4);
-    json_key(&w, "components");
-    if (good) {
-        write_components(&w, s);
-    } else {
-        json_null(&w);
-    }
-    json_key(&w, "data_quality");
-    json_text(&w, signal_quality_text(s->quality));
-    json_key(&w, "repeat");
-    json_bool(&w, repeat);
-    json_object_end(&w);
 }
 
 /* ---- envelopes ---- */

@@ -7,6 +7,7 @@
 #include "market/candles.h"
 #include "market/figures.h"
 #include "market/market.h"
+#include "market/sentiment.h"
 #include "market/signal.h"
 
 /* ---- price_updates ---- */
@@ -75,6 +76,10 @@ void message_figures(struct json_writer *w, const struct figures *f);
 /* The data of trading_signal. `repeat`: it stands, nothing changed. */
 void message_signal(struct buf *out, const char *symbol, const struct signal *s, int64_t now_ms,
                     const char *mode, bool repeat);
+
+/* The data of sentiment_update. */
+void message_sentiment(struct buf *out, const struct sentiment *s, int64_t now_ms,
+                       const char *mode);
 
 /* ---- envelopes ---- */
 

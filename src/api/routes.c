@@ -372,7 +372,7 @@ static bool note_origin(struct api_shard *s, struct conn *c, const struct http_r
     bool allowed = origin_allowed(s->opts.settings, r, conn_is_tls(c), &cors);
     if (cors.len) {
         buf_add_lit(&cors, "Access-Control-Expose-Headers: ETag, Retry-After\r\n");
-    } else if (s->opts.settings->origins) {
+    } else if (s->opts.settings->origins && s->opts.settings->origins[0]) {
         buf_add_lit(&cors, "Vary: Origin\r\n"); /* others get more headers */
     }
     if (cors.len) {

@@ -110,8 +110,8 @@ void run_command(struct api_shard *s, struct conn *c, struct str text);
 void send_error(struct api_shard *s, struct conn *c, const struct error_text *e);
 
 /* ---- subscribe.c ---- */
-void do_subscribe(struct api_shard *s, struct conn *c, const struct command *cmd);
-void do_unsubscribe(struct api_shard *s, struct conn *c, const struct command *cmd);
+void ws_subscribe(struct api_shard *s, struct conn *c, const struct command *cmd);
+void ws_unsubscribe(struct api_shard *s, struct conn *c, const struct command *cmd);
 /* A reply: type and id of the command in front, the timestamp behind. */
 void open_reply(struct json_writer *w, struct buf *json, const char *type,
                 const struct command *cmd);

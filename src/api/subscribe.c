@@ -180,7 +180,7 @@ static void subscribe(struct api_shard *s, struct conn *c, const struct command 
     buf_fini(&first);
 }
 
-void do_subscribe(struct api_shard *s, struct conn *c, const struct command *cmd)
+void ws_subscribe(struct api_shard *s, struct conn *c, const struct command *cmd)
 {
     struct ask_sub a = {0};
     if (understand(s, c, cmd, &a)) {
@@ -205,7 +205,7 @@ static enum err unsubscribe(struct api_shard *s, struct session *session, const 
     return e;
 }
 
-void do_unsubscribe(struct api_shard *s, struct conn *c, const struct command *cmd)
+void ws_unsubscribe(struct api_shard *s, struct conn *c, const struct command *cmd)
 {
     struct ask_sub a = {0};
     if (understand(s, c, cmd, &a)) {

@@ -18,7 +18,9 @@ static_assert((int)MARKET_BINANCE == (int)VENUE_BINANCE &&
               "the venues of wire and market are the same");
 
 enum {
-    AGE_MS = 250,           /* how often silence is looked for */
+    AGE_MS = 250, /* how often silence is looked for */
+    MEND_MS = 5000,
+    MEND_MAX = 1000,        /* minutes asked for at once */
     SUMMARY_PRICE_MS = 250, /* the summary takes the BTC price at most this often */
 };
 
@@ -50,7 +52,7 @@ struct markets {
     bool replay;
     struct timer age_timer;
     uint32_t btc;
-    uint64_t summary_at_ms;
+    uint64_t summary_at_ms, mend_at_ms;
 };
 
 static int64_t wall(const struct markets *m)
@@ -157,7 +159,7 @@ static void on_closed(void *self, uint32_t symbol, enum interval i, const struct
 {
     struct markets *m = self;
     archive_put(m->archive, symbol, candles_venue(m->candles, symbol), i, c);
-    if (m->api) {
+    if (m->api && !(c->flags & CANDLE_HISTORY)) { /* the past is for whoever asks for it */
         api_main_candle(m->api, symbol, i, c, true);
     }
     moods_candle_closed(m->moods, symbol, i);
@@ -200,9 +202,6 @@ static void on_gap(void *self, enum market_venue v, uint32_t symbol, int64_t fro
 {
     struct markets *m = self;
     candles_gap(m->candles, symbol, v, from_ms, to_ms);
-    /* Minutes from REST fill it; the one under way when it has closed. */
-    size_t minutes = (size_t)((to_ms - from_ms) / interval_ms(INTERVAL_1M)) + 2;
-    feeds_ask_history(m->feeds, v, symbol, INTERVAL_1M, minutes, to_ms + interval_ms(INTERVAL_1M));
 }
 
 static void on_history(void *self, enum market_venue v, uint32_t symbol, enum interval i,
@@ -214,6 +213,16 @@ static void on_history(void *self, enum market_venue v, uint32_t symbol, enum in
             archive_put(m->archive, symbol, v, i, &rows[k]);
         }
         moods_history_came(m->moods, symbol, i);
+    }
+    /* A minute that is not among what was asked for had no trades. */
+    if (i == INTERVAL_1M && count > 0) {
+        int64_t from_ms = rows[0].open_ms;
+        int64_t to_ms = rows[0].open_ms;
+        for (size_t k = 1; k < count; k++) {
+            from_ms = rows[k].open_ms < from_ms ? rows[k].open_ms : from_ms;
+            to_ms = rows[k].open_ms > to_ms ? rows[k].open_ms : to_ms;
+        }
+        candles_asked(m->candles, symbol, v, from_ms, to_ms + interval_ms(i));
     }
 }
 
@@ -233,9 +242,27 @@ static void on_offered(void *self, struct str symbol)
 
 /* ---- time ---- */
 
+/* The earliest hole that is not filled yet is asked for again, a few times a minute. */
+static void mend(struct markets *m)
+{
+    uint32_t symbol = 0;
+    enum market_venue v = MARKET_VENUES;
+    int64_t from_ms = 0;
+    int64_t to_ms = 0;
+    uint64_t now = loop_now_ms(m->loop);
+    if (m->replay || now < m->mend_at_ms ||
+        !candles_next_gap(m->candles, &symbol, &v, &from_ms, &to_ms)) {
+        return;
+    }
+    m->mend_at_ms = now + MEND_MS;
+    size_t minutes = (size_t)((to_ms - from_ms) / interval_ms(INTERVAL_1M)) + 1;
+    feeds_ask_history(m->feeds, v, symbol, INTERVAL_1M, min_size(minutes, MEND_MAX), to_ms);
+}
+
 static void age_due(void *self)
 {
     struct markets *m = self;
+    mend(m);
     market_age(m->market, wall(m));
     candles_time(m->candles, wall(m));
     timer_start(m->loop, &m->age_timer, loop_now_ms(m->loop) + AGE_MS, age_due, m);

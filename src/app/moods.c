@@ -4,11 +4,18 @@
 #include "base/alloc.h"
 #include "market/signal.h"
 
+#include <math.h>
+
 #define SIGNAL_INTERVAL INTERVAL_1H
 
 enum {
     MINUTE_MS = 60000,
-    BARS_MAX = 2 * SIGNAL_BARS, /* so many are looked at when hysteresis is found anew */
+    SENTIMENT_MS = 10000,
+    DAYS_SHORT = 7,
+    DAYS_MEAN = 30,
+    DAYS_LONG = 90,
+    TOPICS_AGE_MS = 3 * 3600 * 1000, /* trending coins older than that are no trend */
+    BARS_MAX = 2 * SIGNAL_BARS,      /* so many are looked at when hysteresis is found anew */
 };
 
 struct mood {
@@ -23,7 +30,8 @@ struct moods {
     struct mood *moods; /* by symbol id */
     size_t count;
     struct defer defer;
-    struct timer minute;
+    struct timer minute, sentiment_timer;
+    struct moods_market market;
     struct bar *bars;
 };
 
@@ -117,6 +125,144 @@ static void minute_due(void *self)
     timer_start(m->opts.loop, &m->minute, loop_now_ms(m->opts.loop) + MINUTE_MS, minute_due, m);
 }
 
+/* ---- the sentiment ---- */
+
+static double mean_of(const double *values, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        sum += values[i];
+    }
+    return sum / (double)count;
+}
+
+/* Standard deviation of the simple returns of the last `days` (market C2). */
+static double volatility_of(const double *closes, size_t count, size_t days)
+{
+    double returns[DAYS_LONG] = {0};
+    double sum = 0;
+    for (size_t i = 0; i < days; i++) {
+        size_t at = count - days + i;
+        returns[i] = closes[at] / closes[at - 1] - 1;
+    }
+    double mean = mean_of(returns, days);
+    for (size_t i = 0; i < days; i++) {
+        sum += (returns[i] - mean) * (returns[i] - mean);
+    }
+    return sqrt(sum / (double)(days - 1));
+}
+
+/* BTC's closed days, if there are enough in a row. */
+static void look_at_days(const struct moods *m, struct sentiment_inputs *in)
+{
+    double closes[DAYS_LONG + 1];
+    size_t count = 0;
+    size_t n = 0;
+    uint32_t btc = market_find(m->opts.market, STR("BTC"));
+    const struct candle *rows =
+        btc == MARKET_NO_SYMBOL ? NULL : candles_series(m->opts.candles, btc, INTERVAL_1D, &count);
+    while (count > 0 && !(rows[count - 1].flags & CANDLE_CLOSED)) {
+        count--;
+    }
+    size_t first = count > DAYS_LONG ? count - DAYS_LONG - 1 : count;
+    for (size_t i = first; i < count; i++) {
+        if (i > first && rows[i].open_ms != rows[i - 1].open_ms + interval_ms(INTERVAL_1D)) {
+            return; /* a day is missing: no mean and no volatility of 90 days */
+        }
+        closes[n++] = decimal_double(rows[i].close);
+    }
+    if (n < DAYS_LONG + 1) {
+        return;
+    }
+    in->btc_close = closes[n - 1];
+    in->btc_sma30 = mean_of(closes + n - DAYS_MEAN, DAYS_MEAN);
+    in->btc_sma90 = mean_of(closes + n - DAYS_LONG, DAYS_LONG);
+    in->btc_vol7 = volatility_of(closes, n, DAYS_SHORT);
+    in->btc_vol90 = volatility_of(closes, n, DAYS_LONG);
+    in->btc_as_of_ms = rows[count - 1].open_ms + interval_ms(INTERVAL_1D);
+}
+
+/* Where no list of the whole market is known, the symbols that we follow stand for it. */
+static void look_at_breadth(const struct moods *m, int64_t now_ms, struct sentiment_inputs *in)
+{
+    struct market_totals totals;
+    if (m->market.breadth_as_of_ms) {
+        in->advancers = m->market.advancers;
+        in->decliners = m->market.decliners;
+        in->unchanged = m->market.unchanged;
+        in->breadth_as_of_ms = m->market.breadth_as_of_ms;
+        return;
+    }
+    market_totals(m->opts.market, &totals);
+    if (totals.fresh > 0) {
+        in->advancers = totals.advancers;
+        in->decliners = totals.decliners;
+        in->unchanged = totals.unchanged;
+        in->breadth_as_of_ms = now_ms;
+    }
+}
+
+/* The trending coins of a provider, else those of ours that moved most; never invented words. */
+static size_t find_topics(const struct moods *m, int64_t now_ms,
+                          struct sentiment_topic topics[SENTIMENT_TOPICS_MAX])
+{
+    struct market_totals totals;
+    size_t n = 0;
+    if (m->market.topic_count && now_ms - m->market.topics_as_of_ms < TOPICS_AGE_MS) {
+        memcpy(topics, m->market.topics, m->market.topic_count * sizeof(*topics));
+        return m->market.topic_count;
+    }
+    market_totals(m->opts.market, &totals);
+    size_t up = 0;
+    size_t down = 0;
+    while (n < 5 && (up < totals.gainer_count || down < totals.loser_count)) {
+        bool rise = down >= totals.loser_count ||
+                    (up < totals.gainer_count && fabs(totals.gainers[up].change_24h_pct) >=
+                                                     fabs(totals.losers[down].change_24h_pct));
+        const struct market_mover *mover = rise ? &totals.gainers[up++] : &totals.losers[down++];
+        const char *symbol = market_symbol(m->opts.market, mover->symbol);
+        snprintf(topics[n].symbol, sizeof(topics[n].symbol), "%s", symbol);
+        snprintf(topics[n].name, sizeof(topics[n].name), "%s", symbol);
+        topics[n++].change_24h_pct = mover->change_24h_pct;
+    }
+    return n;
+}
+
+static void sentiment_due(void *self)
+{
+    struct moods *m = self;
+    int64_t now = loop_wall_ms(m->opts.loop);
+    const struct summary_value *index = &m->opts.summary->fields[FIELD_FEAR_GREED];
+    struct sentiment_topic topics[SENTIMENT_TOPICS_MAX];
+    struct sentiment_inputs in = {
+        .fear_greed = index->known ? (int)index->value : 0,
+        .fear_greed_as_of_ms = index->known ? index->as_of_ms : 0,
+        .market_cap_change_24h_pct = m->market.market_cap_change_24h_pct,
+        .market_cap_as_of_ms = m->market.market_cap_as_of_ms,
+        .btc_close = NAN,
+        .btc_sma30 = NAN,
+        .btc_sma90 = NAN,
+        .btc_vol7 = NAN,
+        .btc_vol90 = NAN,
+        .topics = topics,
+    };
+    struct sentiment s;
+    look_at_days(m, &in);
+    look_at_breadth(m, now, &in);
+    in.topic_count = find_topics(m, now, topics);
+    sentiment_make(&in, now, &s);
+    if (m->api) {
+        api_main_sentiment(m->api, &s);
+    }
+    timer_start(m->opts.loop, &m->sentiment_timer, loop_now_ms(m->opts.loop) + SENTIMENT_MS,
+                sentiment_due, m);
+}
+
+struct moods_market *moods_market(struct moods *m)
+{
+    return &m->market;
+}
+
 /* ---- life ---- */
 
 struct moods *moods_new(const struct moods_opts *opts)
@@ -124,6 +270,7 @@ struct moods *moods_new(const struct moods_opts *opts)
     struct moods *m = mem_zero(sizeof(*m));
     m->opts = *opts;
     m->bars = mem_array(BARS_MAX, sizeof(*m->bars));
+    m->market.market_cap_change_24h_pct = NAN;
     return m;
 }
 
@@ -131,10 +278,14 @@ void moods_attach(struct moods *m, struct api_main *api)
 {
     m->api = api;
     timer_start(m->opts.loop, &m->minute, loop_now_ms(m->opts.loop) + MINUTE_MS, minute_due, m);
+    /* The first numbers need a second or two. */
+    timer_start(m->opts.loop, &m->sentiment_timer, loop_now_ms(m->opts.loop) + 2000, sentiment_due,
+                m);
 }
 
 void moods_reset(struct moods *m)
 {
+    m->market = (struct moods_market){.market_cap_change_24h_pct = NAN};
     if (m->count) {
         memset(m->moods, 0, m->count * sizeof(*m->moods));
     }
@@ -143,6 +294,7 @@ void moods_reset(struct moods *m)
 void moods_stop(struct moods *m)
 {
     timer_stop(m->opts.loop, &m->minute);
+    timer_stop(m->opts.loop, &m->sentiment_timer);
     loop_undefer(&m->defer);
     m->api = NULL;
 }

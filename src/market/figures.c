@@ -69,10 +69,12 @@ static void averages(const struct shapes *s, struct figures *out)
           {FIGURE_EMA_12, 12}, {FIGURE_EMA_20, 20}, {FIGURE_EMA_26, 26}, {FIGURE_EMA_50, 50}};
     double v = NAN;
     for (size_t i = 0; i < ARRAY_LEN(simple); i++) {
-        set(out, simple[i].name, sma_of(s->closes, s->count, simple[i].period, &v), v);
+        enum indicator_gap gap = sma_of(s->closes, s->count, simple[i].period, &v);
+        set(out, simple[i].name, gap, v);
     }
     for (size_t i = 0; i < ARRAY_LEN(smooth); i++) {
-        set(out, smooth[i].name, ema_of(s->closes, s->count, smooth[i].period, &v), v);
+        enum indicator_gap gap = ema_of(s->closes, s->count, smooth[i].period, &v);
+        set(out, smooth[i].name, gap, v);
     }
 }
 

@@ -55,8 +55,8 @@ struct engine_handler {
      * asked, not sent to, until the turn's end; then it is freed. `why` is one of: "transport
      * close", "transport error", "ping timeout", "parse error", "forced close", "too slow". */
     void (*closed)(void *self, struct engine_session *s, const char *why);
-    /* The request names a session of another shard: conn_hand_over() it there. NULL: such a sid is
-     * unknown. */
+    /* The request names a session of another shard: conn_hand_over() it there. The number is the
+     * client's word, any below ENGINE_MAX_SHARDS. NULL: such a sid is unknown. */
     void (*elsewhere)(void *self, struct conn *c, const struct http_request *r, struct str body,
                       unsigned shard);
 };

@@ -110,11 +110,12 @@ static void take_over(struct engine_session *s)
     s->upgrade_at_ms = ENGINE_NEVER;
     engine_arm(s);
     metric_add(&upgraded, 1);
-    while (engine_next_held(s, &at, &binary, &bytes)) {
+    /* The conn may be cut for what it gets, and the session with it. */
+    while (s->state == ENGINE_WS && engine_next_held(s, &at, &binary, &bytes)) {
         engine_ws_send(s, binary, bytes);
     }
     engine_drop_held(s, at);
-    if (h->transport) {
+    if (s->state == ENGINE_WS && h->transport) {
         h->transport(s->engine->opts.self, s);
     }
 }

@@ -10,9 +10,9 @@
  *          ^                      │  ^                                     │
  *          └── backoff ── broke ──┘  └──────── next subscribed, delivers ──┘
  *
- * feed.c holds the sessions, feed_rows.c the instruments, feed_take.c makes ticks of events and
- * watches ids, feed_rest.c asks REST; feed_{binance,coinbase,kraken}.c are the venues. Main thread.
- * SPDX-License-Identifier: MIT */
+ * feed.c holds the sessions, feed_subscribe.c what they carry, feed_rows.c the instruments,
+ * feed_take.c makes ticks of events and watches ids, feed_rest.c asks REST;
+ * feed_{binance,coinbase,kraken}.c are the venues. Main thread. SPDX-License-Identifier: MIT */
 #ifndef SOURCES_FEED_H
 #define SOURCES_FEED_H
 #include "base/map.h"
@@ -40,6 +40,8 @@ struct feed_row {
     uint32_t symbol;
     size_t index; /* in venue_feed.rows */
     bool usdt, wanted, refused, seen;
+    bool listed; /* in the venue's list, or the list is not known */
+    bool live;   /* a trade came that was no mark of a subscription's start */
     uint16_t slot;
     uint64_t last_id;      /* newest trade accounted for; 0: none yet */
     uint64_t given_id;     /* newest trade handed up */
@@ -206,7 +208,9 @@ struct feed_row *feed_row_find(struct venue_feed *vf, struct str instrument);
 /* An instrument of a recording that nobody asked for. NULL: of no use. */
 struct feed_row *feed_row_adopt(struct venue_feed *vf, struct str instrument);
 /* Whether it is to be subscribed now: wanted, and nothing speaks against it. */
-bool feed_row_due(const struct venue_feed *vf, const struct feed_row *row);
+bool feed_row_due(const struct feed_row *row);
+/* The list is another. */
+void feed_rows_relist(struct venue_feed *vf);
 void feed_row_refuse(struct venue_feed *vf, struct feed_row *row, struct str text);
 void feed_rows_free(struct venue_feed *vf);
 
@@ -231,12 +235,20 @@ void venue_feed_tick(struct venue_feed *vf);
 void venue_feed_stop(struct venue_feed *vf);
 /* Ends a connection that is at fault and plans the next. */
 void feed_session_fail(struct feed_session *s, const char *down, const char *why);
+/* The connection will end: turn over. */
+void feed_session_shutdown(struct feed_session *s);
+
+/* feed_health.c */
+void venue_feed_health(struct venue_feed *vf, struct feed_health *out);
+
+/* feed_subscribe.c */
+/* Sends what is due, within the venue's limit of messages. */
+void feed_session_pump(struct feed_session *s);
+/* A message of ours went out, a pong for one. */
+void feed_session_note_sent(struct feed_session *s);
 /* An answer to a subscription. */
 void feed_session_ack(struct feed_session *s);
 void feed_session_refused(struct feed_session *s, struct str instrument, struct str text);
-/* The connection will end: turn over. */
-void feed_session_shutdown(struct feed_session *s);
-void venue_feed_health(struct venue_feed *vf, struct feed_health *out);
 
 /* feed_rest.c */
 void feed_rest_init(struct venue_feed *vf);

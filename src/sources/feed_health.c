@@ -14,7 +14,7 @@ static void look(const struct venue_feed *vf, struct standing *out)
     bool slot_wanted[FEED_SLOTS_MAX] = {false};
     *out = (struct standing){0};
     for (size_t i = 0; i < vf->row_count; i++) {
-        if (feed_row_due(vf, vf->rows[i])) {
+        if (feed_row_due(vf->rows[i])) {
             slot_wanted[vf->rows[i]->slot] = true;
             out->wanted++;
         }

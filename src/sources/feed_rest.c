@@ -102,7 +102,7 @@ static void on_listed(void *self, struct str symbol)
     }
 }
 
-/* The new list counts from now on; what was refused may be there now. */
+/* The new list counts from now on. */
 static void take_list(struct listing *l)
 {
     struct venue_feed *vf = l->vf;
@@ -113,9 +113,7 @@ static void take_list(struct listing *l)
     map_fini(&vf->offered);
     vf->offered = l->fresh;
     vf->list_known = true;
-    for (size_t i = 0; i < vf->row_count; i++) {
-        vf->rows[i]->refused = false;
-    }
+    feed_rows_relist(vf);
     while (map_next(&vf->offered, &at, &key, &value)) {
         if (!map_get(&f->told, key) && map_put(&f->told, key, f) == OK && f->opts.offered) {
             f->opts.offered(f->opts.self, key);

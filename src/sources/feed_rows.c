@@ -11,6 +11,12 @@ struct feed_row *feed_row_find(struct venue_feed *vf, struct str instrument)
     return map_get(&vf->by_instrument, instrument);
 }
 
+static bool is_listed(const struct venue_feed *vf, uint32_t symbol)
+{
+    return !vf->list_known ||
+           map_get(&vf->offered, str_of(market_symbol(vf->owner->opts.market, symbol)));
+}
+
 static struct feed_row *add_row(struct venue_feed *vf, struct str instrument, uint32_t symbol,
                                 bool usdt)
 {
@@ -25,6 +31,7 @@ static struct feed_row *add_row(struct venue_feed *vf, struct str instrument, ui
     row->symbol = symbol;
     row->index = vf->row_count;
     row->usdt = usdt;
+    row->listed = is_listed(vf, symbol);
     row->slot = (uint16_t)slot;
     if (map_put(&vf->by_instrument, instrument, row) != OK) {
         mem_free(row->instrument);
@@ -66,13 +73,18 @@ struct feed_row *feed_row_adopt(struct venue_feed *vf, struct str instrument)
     return add_row(vf, instrument, id, quote == QUOTE_USDT);
 }
 
-bool feed_row_due(const struct venue_feed *vf, const struct feed_row *row)
+bool feed_row_due(const struct feed_row *row)
 {
-    if (!row->wanted || row->refused) {
-        return false;
+    return row->wanted && row->listed && !row->refused;
+}
+
+/* What was refused may be there now. */
+void feed_rows_relist(struct venue_feed *vf)
+{
+    for (size_t i = 0; i < vf->row_count; i++) {
+        vf->rows[i]->refused = false;
+        vf->rows[i]->listed = is_listed(vf, vf->rows[i]->symbol);
     }
-    struct str symbol = str_of(market_symbol(vf->owner->opts.market, row->symbol));
-    return !vf->list_known || map_get(&vf->offered, symbol);
 }
 
 void feed_row_refuse(struct venue_feed *vf, struct feed_row *row, struct str text)

@@ -150,11 +150,14 @@ static void take_trade(const struct taking *t, struct feed_row *row, const struc
 {
     int64_t time_ms = e->time_us / 1000;
     bool anew = e->id > 0 && e->id <= row->last_id && time_ms > row->last_trade_ms + ANEW_MS;
-    if (row->last_id == 0 && e->snapshot) {
-        row->last_id = row->given_id = e->id; /* older than the subscription: only a mark */
-        row->last_trade_ms = time_ms;
+    if (e->snapshot && !row->live) { /* older than the first subscription: only a mark */
+        if (e->id > row->last_id) {
+            row->last_id = row->given_id = e->id;
+            row->last_trade_ms = time_ms;
+        }
         return;
     }
+    row->live = true;
     if (e->id > 0 && row->last_id > 0 && e->id <= row->last_id && !anew) {
         if (fills_hole(row, e->id)) {
             give_trade(t, row, e);

@@ -376,6 +376,13 @@ static void assert_every_trade_once(void)
     }
 }
 
+static void watch_name(const char *name)
+{
+    uint32_t id = 0;
+    assert_ok(market_add_symbol(w->market, str_of(name), &id));
+    feeds_watch(w->feeds, id, true);
+}
+
 /* ---- life and death ---- */
 
 TEST(a_silent_feed_is_found_within_its_time)
@@ -462,12 +469,13 @@ TEST(tries_again_after_1_2_4_to_60_s_and_at_most_10_times_a_minute)
 
 TEST(never_more_than_10_attempts_in_a_minute)
 {
-    for (int i = 0; i < 100; i++) { /* opens, and is cut as soon as it does */
-        pass(SECOND);
-        if (conn_of(MARKET_BINANCE)) {
-            fake_link_cut(conn_of(MARKET_BINANCE), 1006);
-        }
+    char name[16];
+    w->refuse[MARKET_BINANCE] = -1;
+    for (int i = 0; i < 1500; i++) { /* five connections, each with a backoff of its own */
+        snprintf(name, sizeof(name), "S%d", i);
+        watch_name(name);
     }
+    pass(5 * MINUTE);
     uint64_t times[CONNS_MAX];
     size_t count = 0;
     for (size_t i = 0; i < w->open_count; i++) {
@@ -475,6 +483,7 @@ TEST(never_more_than_10_attempts_in_a_minute)
             times[count++] = w->opens[i].ms;
         }
     }
+    assert_true(count >= 20);
     for (size_t i = 10; i < count; i++) {
         assert_true(times[i] - times[i - 10] >= MINUTE);
     }
@@ -673,22 +682,47 @@ TEST(marks_older_than_the_subscription_are_no_trades)
     assert_int_equal(w->health[1].doubled, 0);
 }
 
-/* ---- subscribing ---- */
-
-static uint32_t watch_name(const char *name, bool wanted)
+/* Three trades in one frame, as Kraken begins a subscription. */
+static void kraken_snapshot(uint64_t from)
 {
-    uint32_t id = 0;
-    assert_ok(market_add_symbol(w->market, str_of(name), &id));
-    feeds_watch(w->feeds, id, wanted);
-    return id;
+    char frame[600];
+    struct buf text = {0};
+    buf_printf(&text, "{\"channel\":\"trade\",\"type\":\"snapshot\",\"data\":[");
+    for (uint64_t i = 0; i < 3; i++) {
+        buf_printf(&text,
+                   "%s{\"symbol\":\"BTC/USD\",\"side\":\"buy\",\"price\":1,\"qty\":1,"
+                   "\"trade_id\":%llu,\"timestamp\":\"2026-05-28T20:26:00Z\"}",
+                   i ? "," : "", (unsigned long long)(from + i));
+    }
+    buf_printf(&text, "]}");
+    snprintf(frame, sizeof(frame), "%s", buf_text(&text));
+    fake_link_text(conn_of(MARKET_KRAKEN), frame);
+    buf_fini(&text);
 }
+
+TEST(what_a_subscription_begins_with_fills_what_was_missed_but_is_not_news)
+{
+    w->silent[MARKET_KRAKEN] = true;
+    pass(2 * SECOND);
+    size_t before = w->tick_count;
+    kraken_snapshot(1000);
+    assert_int_equal(w->tick_count, before);
+    w->next_id[MARKET_KRAKEN] = 1003;
+    trade(MARKET_KRAKEN);
+    size_t ticks = w->tick_count;
+    kraken_snapshot(1002); /* as after a reconnection: the last of it is new */
+    assert_int_equal(w->tick_count, ticks + 1);
+    assert_int_equal(w->gaps, 0);
+}
+
+/* ---- subscribing ---- */
 
 TEST(a_product_that_is_none_does_not_take_the_others_with_it)
 {
     for (int named = 0; named < 2; named++) {
         w->name_bad = named;
         w->bad_product = "\"NOPE-USD\"";
-        watch_name("NOPE", true);
+        watch_name("NOPE");
         pass(10 * SECOND);
         assert_string_equal(w->down_reason[MARKET_COINBASE], "not offered there");
         look();
@@ -703,7 +737,7 @@ TEST(a_product_that_is_none_does_not_take_the_others_with_it)
 
 TEST(kraken_refuses_one_symbol_at_a_time)
 {
-    watch_name("NOPE", true);
+    watch_name("NOPE");
     pass(5 * SECOND);
     fake_link_text(conn_of(MARKET_KRAKEN),
                    "{\"method\":\"subscribe\",\"result\":{\"channel\":\"ticker\",\"symbol\":"
@@ -739,7 +773,7 @@ TEST(five_hundred_symbols_keep_to_the_limits_of_messages_and_streams)
     size_t streams[CONNS_MAX] = {0};
     for (int i = 0; i < 500; i++) {
         snprintf(name, sizeof(name), "S%d", i);
-        watch_name(name, true);
+        watch_name(name);
     }
     pass(20 * SECOND);
     unsigned binance = 0;
@@ -801,6 +835,7 @@ int main(void)
         IN_WORLD(too_many_missed_trades_are_a_gap_at_once),
         IN_WORLD(a_heartbeat_that_knows_of_a_trade_we_have_not_is_a_hole_after_2_s),
         IN_WORLD(marks_older_than_the_subscription_are_no_trades),
+        IN_WORLD(what_a_subscription_begins_with_fills_what_was_missed_but_is_not_news),
         IN_WORLD(a_product_that_is_none_does_not_take_the_others_with_it),
         IN_WORLD(kraken_refuses_one_symbol_at_a_time),
         IN_WORLD(demand_that_comes_and_goes_takes_effect_within_a_second),

@@ -201,7 +201,8 @@ int main(void)
         UNIT(what_is_wrong_is_refused_with_what_would_be_right),
         UNIT(secrets_are_no_flags_and_never_shown),
         UNIT(what_tests_and_the_wider_design_set_does_not_stop_a_start),
-        UNIT(a_source_is_one_of_four_words),
+        UNIT(a_source_is_one_of_four_words_or_a_file),
+        cmocka_unit_test(a_speed_is_a_number_or_max),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -83,6 +83,11 @@ static void pages_posts_and_preflights_are_answered(void **state)
         {"POST /post HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n", "HTTP/1.1 413 ", "}"},
         {"OPTIONS /post HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 204 ", "\r\n\r\n"},
         {"GET /echo HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 426 ", "end point"},
+        {"GET /engine.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 ",
+         "\"pingInterval\":300,\"pingTimeout\":200,\"maxPayload\":1000000}"},
+        {"GET /socket.io/?EIO=4 HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 400 ",
+         "{\"code\":0,\"message\":\"Transport unknown\"}"},
+        {"OPTIONS /socket.io/ HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 204 ", "\r\n\r\n"},
         {"GET /other HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 404 ", "\n"},
     };
     struct site s;

@@ -1,0 +1,11 @@
+/* What the readers of kraken's lists, trades and candles make of any bytes.
+ * SPDX-License-Identifier: MIT */
+#include "feed.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_venue(&feed_venue_kraken, data, size);
+    return 0;
+}
