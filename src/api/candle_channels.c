@@ -17,6 +17,12 @@ struct candle_channel {
     bool refused; /* there are too many channels */
 };
 
+/* What a replay publishes must not depend on who looks at it: there everything is watched. */
+static bool all_watched(const struct api_main *a)
+{
+    return a->opts.summary->mode == MODE_REPLAY;
+}
+
 static size_t index_of(uint32_t key, enum interval i)
 {
     return (size_t)key * INTERVALS + (size_t)i;
@@ -116,7 +122,7 @@ static void mark_open(struct api_main *a, uint32_t key, enum interval i)
 {
     struct markets *m = &a->markets;
     struct candle_channel *ch = channel_at(a, key, i);
-    if (!ch->watchers || ch->due) {
+    if ((!ch->watchers && !all_watched(a)) || ch->due) {
         return;
     }
     if (m->due_count == m->due_cap) {
@@ -155,7 +161,7 @@ void candle_channels_watch(struct api_main *a, uint32_t key, enum interval i, bo
     struct candle_channel *ch = channel_at(a, key, i);
     if (!on) {
         ch->watchers -= ch->watchers > 0;
-    } else if (++ch->watchers == 1) {
+    } else if (++ch->watchers == 1 && !all_watched(a)) {
         publish_newest(a, key, i);
     }
 }

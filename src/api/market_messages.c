@@ -19,6 +19,8 @@ const char *const price_fields[PRICE_FIELDS] = {
     [PRICE_STALE] = "stale",
     [PRICE_REASON] = "reason",
     [PRICE_SPREAD_PCT] = "spread_pct",
+    [PRICE_FEEDS] = "feeds",
+    [PRICE_OUTLIERS] = "outliers",
     [PRICE_SOURCES] = "sources",
 };
 
@@ -95,11 +97,23 @@ static void write_sources(struct json_writer *w, const char *symbol, const struc
         write_instrument(w, (enum market_venue)v, symbol);
         json_key(w, "quote");
         json_text(w, unit(f->usdt));
+        json_key(w, "fresh");
+        json_bool(w, f->fresh);
         json_key(w, "used");
         json_bool(w, f->used);
         json_object_end(w);
     }
     json_array_end(w);
+}
+
+/* How many feeds stand behind the price now. */
+static int fresh_feeds(const struct quote *q)
+{
+    int count = 0;
+    for (int v = 0; v < MARKET_VENUES; v++) {
+        count += q->feeds[v].fresh;
+    }
+    return count;
 }
 
 static void write_price_field(struct json_writer *w, int field, const char *symbol,
@@ -141,6 +155,12 @@ static void write_price_field(struct json_writer *w, int field, const char *symb
         break;
     case PRICE_REASON:
         write_reason(w, q->reason);
+        break;
+    case PRICE_FEEDS:
+        json_i64(w, fresh_feeds(q));
+        break;
+    case PRICE_OUTLIERS:
+        json_i64(w, q->outliers);
         break;
     case PRICE_SPREAD_PCT:
         json_decimal(w, q->spread_pct, 4);

@@ -365,7 +365,8 @@ static enum err open_hub_and_shards(struct server *s, uint16_t *port, struct buf
         .market = s->markets ? markets_market(s->markets) : NULL,
         .candles = s->markets ? markets_candles(s->markets) : NULL,
         .older_candles = s->markets ? do_older_candles : NULL,
-        .want = s->markets ? do_want : NULL,
+        /* A replay must not depend on who looks at it. */
+        .want = s->markets && s->kind != SOURCE_REPLAY ? do_want : NULL,
         .self = s,
         .io_name = "unknown",
     });

@@ -76,7 +76,7 @@ struct quote {
     const char *reason; /* why stale or unknown; "" else */
     bool usdt;          /* the price is in USDT: no rate is known */
     struct decimal price;
-    struct decimal bid, ask; /* best of the feeds used, converted; may cross; 0: unknown */
+    struct decimal bid, ask; /* medians of the feeds used, converted; 0: unknown */
     double change_24h_pct, volume_24h_usd; /* NaN: unknown; volume: sum over the fresh feeds */
     double high_24h, low_24h; /* NaN: unknown; with the change of the first venue that says it */
     int64_t exchange_ms; /* newest exchange time among the feeds used; receipt where none is said */

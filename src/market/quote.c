@@ -385,25 +385,59 @@ static struct decimal side_of(const struct feed_state *state, const struct feed_
     return f->usdt && !in_usdt ? converted(decimal_double(price) * rate, state->places) : price;
 }
 
-/* Best bid and ask, times, and the figures of a day, out of the feeds used. */
+/* One side of the books of the feeds used. */
+struct side {
+    struct decimal prices[MARKET_VENUES];
+    size_t count;
+};
+
+static void side_add(struct side *s, struct decimal price)
+{
+    size_t at = s->count;
+    if (!is_price(price)) {
+        return;
+    }
+    while (at > 0 && decimal_cmp(s->prices[at - 1], price) > 0) {
+        s->prices[at] = s->prices[at - 1];
+        at--;
+    }
+    s->prices[at] = price;
+    s->count++;
+}
+
+/* The median, like the price: the best of all venues would be a market that nobody can trade in,
+ * crossed whenever two of them differ. */
+static struct decimal side_median(const struct side *s)
+{
+    if (s->count == 0) {
+        return (struct decimal){0};
+    }
+    struct decimal low = s->prices[(s->count - 1) / 2];
+    struct decimal high = s->prices[s->count / 2];
+    uint8_t places = low.places > high.places ? low.places : high.places;
+    return s->count % 2 ? low
+                        : decimal_of((decimal_double(low) + decimal_double(high)) / 2, places);
+}
+
+/* Bid and ask, times, and the figures of a day, out of the feeds used. */
 static void gather(struct quote_state *s, struct quote *q, const struct choice *c, double rate)
 {
-    q->bid = q->ask = (struct decimal){0};
+    struct side bids = {.count = 0};
+    struct side asks = {.count = 0};
     q->exchange_ms = q->received_ms = 0;
     for (int i = 0; i < c->count; i++) {
         struct feed_quote *f = &q->feeds[c->venue[i]];
         const struct feed_state *state = &s->feeds[c->venue[i]];
-        struct decimal bid = side_of(state, f, f->bid, q->usdt, rate);
-        struct decimal ask = side_of(state, f, f->ask, q->usdt, rate);
         int64_t said_ms = f->exchange_ms ? f->exchange_ms : f->received_ms;
         f->used = true;
         q->used = (uint8_t)(q->used | 1u << c->venue[i]);
-        q->bid = is_price(bid) && decimal_cmp(bid, q->bid) > 0 ? bid : q->bid;
-        q->ask =
-            is_price(ask) && (!is_price(q->ask) || decimal_cmp(ask, q->ask) < 0) ? ask : q->ask;
+        side_add(&bids, side_of(state, f, f->bid, q->usdt, rate));
+        side_add(&asks, side_of(state, f, f->ask, q->usdt, rate));
         q->exchange_ms = said_ms > q->exchange_ms ? said_ms : q->exchange_ms;
         q->received_ms = f->received_ms > q->received_ms ? f->received_ms : q->received_ms;
     }
+    q->bid = side_median(&bids);
+    q->ask = side_median(&asks);
 }
 
 static void sum_day(struct quote *q, double rate)

@@ -126,7 +126,7 @@ const struct flow_hour *flow_load_hour(struct flow *f, const struct market *m, i
 
 void flow_shape(const struct market *m, const struct sim_candle *c, uint64_t count, struct shape *s)
 {
-    double lots_each = pow(10, venue_lot_decimals(m->venue, m->symbol));
+    double lots_each = venue_scale(venue_lot_decimals(m->venue, m->symbol));
     double part = c->volume > 0 ? c->taker_buy / c->volume : 0.5;
     double lots = round(c->volume * venue_volume_share(m->venue) * lots_each);
     *s = (struct shape){.count = count,

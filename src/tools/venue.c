@@ -115,6 +115,11 @@ void venue_add_units(struct buf *out, int64_t units, int decimals, int digits, b
     buf_add(out, text + at, sizeof(text) - at);
 }
 
+double venue_scale(int decimals)
+{
+    return (double)powers[decimals];
+}
+
 double venue_to_double(int64_t units, int decimals)
 {
     return (double)units / (double)powers[decimals];

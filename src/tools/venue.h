@@ -27,6 +27,8 @@ double venue_trade_share(enum venue v);
 /* `units` of 10^-decimals as text with `digits` decimals (at least `decimals`); without trailing
  * zeros when `trim`. */
 void venue_add_units(struct buf *out, int64_t units, int decimals, int digits, bool trim);
+/* 10^decimals. */
+double venue_scale(int decimals);
 double venue_to_double(int64_t units, int decimals);
 
 #endif

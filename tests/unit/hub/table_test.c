@@ -94,9 +94,9 @@ TEST(a_delta_has_what_changed_and_null_for_what_became_unknown)
                  "{\"type\":\"prices\",\"data\":{\"A\":{\"p\":1,\"q\":2}}" TIME
                  ",\"mode\":\"demo\",\"cursor\":\"10-1\"}|"
                  "{\"type\":\"prices\",\"channel\":\"prices\",\"delta\":true,\"base\":\"10-1\","
-                 "\"data\":{\"A\":{\"q\":null}}" TIME ",\"cursor\":\"10-2\"}|"
+                 "\"data\":{\"A\":{\"q\":null}},\"cursor\":\"10-2\"}|"
                  "{\"type\":\"prices\",\"channel\":\"prices\",\"delta\":true,\"base\":\"10-2\","
-                 "\"data\":{\"B\":{\"p\":5}}" TIME ",\"cursor\":\"10-3\"}|");
+                 "\"data\":{\"B\":{\"p\":5}},\"cursor\":\"10-3\"}|");
     rig_turn(w->rig, 60000); /* after a minute a full one comes */
     say(w, 1, "6", "");
     settle_all(w, 1);
