@@ -42,14 +42,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct exchange_ops ops = {
         .send = on_send, .ping = on_ping, .close = on_close, .cut = on_cut};
-    static const char *const paths[VENUES] = {
+    static const char *const paths[VENUE_COUNT] = {
         [VENUE_BINANCE] = "/stream", [VENUE_COINBASE] = "/", [VENUE_KRAKEN] = "/v2"};
     struct clock clock;
     struct loop *loop = NULL;
     if (size == 0) {
         return 0;
     }
-    enum venue v = data[0] % VENUES;
+    enum venue v = data[0] % VENUE_COUNT;
     struct str rest = str_make((const char *)data + 1, size - 1), line;
     clock_init_virtual(&clock, 1000, INT64_C(1795264460000));
     if (loop_new(&(struct loop_opts){.io = IO_EPOLL, .clock = &clock}, &loop) != OK) {

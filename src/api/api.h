@@ -93,8 +93,8 @@ void api_main_publish_dashboard(struct api_main *a, const char *source);
 /* ---- main half: live markets. Without sources (a plain hub) these publish nothing. ---- */
 
 /* The quote of a symbol of the market changed. Only marks it: the rows of all marked symbols go out
- * as one message at the end of the loop's turn, in order of symbol id. Symbols that were added to
- * the market are known to clients from their first call on; see also api_main_symbol_watched(). */
+ * as one message at the end of the loop's turn, in the order in which symbols were first named
+ * here (so name the watched ones in order at the start). */
 void api_main_quote_changed(struct api_main *a, uint32_t symbol);
 /* The symbol of the market is asked of the feeds from now on, or no longer. */
 void api_main_symbol_watched(struct api_main *a, uint32_t symbol, bool watched);

@@ -1,6 +1,6 @@
-/* fanout_in: the insides of the fan-out, shared by fanout.c (channels, messages, subscriptions),
- * group.c (groups, members, logs), group_table.c (what groups want of tables), flush.c (sending)
- * and stall.c (stalling, draining). SPDX-License-Identifier: MIT */
+/* fanout_in: the insides of the fan-out, shared by fanout.c (channels, messages), subs.c
+ * (subscriptions), group.c (groups, members, logs), group_table.c (what groups want of tables),
+ * flush.c (sending) and stall.c (stalling, draining). SPDX-License-Identifier: MIT */
 #ifndef HUB_FANOUT_IN_H
 #define HUB_FANOUT_IN_H
 #include "base/map.h"
@@ -179,6 +179,8 @@ bool table_write_rows(struct fanout *f, struct chan *c, const struct fanout_sub 
 
 /* ---- fanout.c ---- */
 
+/* The channel of that name, made when it is new; NULL: there are too many. */
+struct chan *chan_named(struct fanout *f, struct str name, enum channel_class class);
 /* A channel that only clients' wishes made goes with the last one who wanted it. */
 void chan_release(struct fanout *f, struct chan *c);
 

@@ -208,6 +208,8 @@ void ws_free(struct conn *c);
 
 /* The stream of a moving conn left the loop; frees the conn. */
 void conn_moved(struct conn *c);
+/* The conn ended on the way. NULL is fine. */
+void parcel_lost(struct net_parcel *owned_parcel);
 
 /* ---- listener.c ---- */
 

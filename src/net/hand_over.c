@@ -55,7 +55,8 @@ void conn_hand_over(struct conn *c, const struct http_request *r, struct str bod
                     void (*done)(void *self, struct net_parcel *owned_parcel), void *self)
 {
     if (c->state != CONN_HTTP || (c->flags & (CF_WAITING | CF_MOVING)) != CF_WAITING) {
-        return; /* it has ended meanwhile, or is answered */
+        done(self, NULL); /* it has ended meanwhile, or is answered */
+        return;
     }
     struct net_parcel *p = mem_zero(sizeof(*p));
     p->fd = -1;
@@ -96,9 +97,21 @@ void conn_moved(struct conn *c)
     p->done(p->self, p);
 }
 
+void parcel_lost(struct net_parcel *owned_parcel)
+{
+    struct net_parcel *p = owned_parcel;
+    if (p) {
+        p->done(p->self, NULL);
+        net_parcel_free(p);
+    }
+}
+
 void net_adopt(struct net_server *s, struct net_parcel *owned_parcel)
 {
     struct net_parcel *p = owned_parcel;
+    if (!p) {
+        return;
+    }
     assert(!p->tls == !s->opts.tls);
     struct conn *c = conn_new(s, p->fd, p->peer, false);
     p->fd = -1;

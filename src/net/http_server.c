@@ -41,7 +41,7 @@ static void state_free(struct http_state *h)
 {
     if (h) {
         list_remove(&h->resume);
-        net_parcel_free(h->parcel);
+        parcel_lost(h->parcel);
         buf_fini(&h->in);
         buf_fini(&h->head);
         buf_fini(&h->body);

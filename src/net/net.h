@@ -167,12 +167,12 @@ void conn_abort(struct conn *c);
 struct net_parcel;
 /* Takes a conn whose request waits (not answered, not a WebSocket) out of its loop. `closing` and
  * `closed` are called for it as for any end, then, on the same loop, done() with the parcel, which
- * is the callee's. `r` and `body` as given to `request`: they are written anew in front of what
- * came behind them. */
+ * is the callee's; NULL when the conn ended on the way, or had ended before. `r` and `body` as
+ * given to `request`: they are written anew in front of what came behind them. */
 void conn_hand_over(struct conn *c, const struct http_request *r, struct str body,
                     void (*done)(void *self, struct net_parcel *owned_parcel), void *self);
 /* Makes a conn of it; the request comes to this server's handler in the same turn or the next. Both
- * servers must have the same TLS context, or none. */
+ * servers must have the same TLS context, or none. NULL is fine. */
 void net_adopt(struct net_server *s, struct net_parcel *owned_parcel);
 /* Nobody takes it: closes it. NULL is fine. Any thread. */
 void net_parcel_free(struct net_parcel *owned_parcel);

@@ -8,9 +8,10 @@
 #define GARBAGE "<html>upstream connect error</html> {\"data\":"
 #define GOODBYE_MS 1000
 
-static const struct exchange_venue *const venues[VENUES] = {[VENUE_BINANCE] = &exchange_binance,
-                                                            [VENUE_COINBASE] = &exchange_coinbase,
-                                                            [VENUE_KRAKEN] = &exchange_kraken};
+static const struct exchange_venue *const venues[VENUE_COUNT] = {
+    [VENUE_BINANCE] = &exchange_binance,
+    [VENUE_COINBASE] = &exchange_coinbase,
+    [VENUE_KRAKEN] = &exchange_kraken};
 
 static void on_trades(void *self);
 static void on_second(void *self);
@@ -23,7 +24,7 @@ struct exchange *exchange_new(const struct exchange_opts *opts)
     x->control = opts->control;
     x->ops = opts->ops;
     list_init(&x->dead);
-    for (size_t v = 0; v < VENUES; v++) {
+    for (size_t v = 0; v < VENUE_COUNT; v++) {
         list_init(&x->sessions[v]);
     }
     return x;
@@ -45,7 +46,7 @@ void exchange_free(struct exchange *x)
     timer_stop(x->loop, &x->trades);
     timer_stop(x->loop, &x->seconds);
     bury(x);
-    for (size_t v = 0; v < VENUES; v++) {
+    for (size_t v = 0; v < VENUE_COUNT; v++) {
         for (size_t i = 0; i < SIM_SYMBOLS; i++) {
             if (x->feeds[v][i]) {
                 mem_free(x->feeds[v][i]->watchers);
@@ -66,7 +67,7 @@ enum venue exchange_venue_of(struct str path)
     }
     return str_eq(path, STR("/"))     ? VENUE_COINBASE
            : str_eq(path, STR("/v2")) ? VENUE_KRAKEN
-                                      : VENUES;
+                                      : VENUE_COUNT;
 }
 
 size_t exchange_target(enum venue v)
@@ -490,7 +491,7 @@ static void on_second(void *self)
             venues[f->venue]->second(x, f, exchange_now_ms(x, f->venue));
             f->is_new = false;
         }
-        for (size_t v = 0; v < VENUES; v++) {
+        for (size_t v = 0; v < VENUE_COUNT; v++) {
             list_each (it, &x->sessions[v]) {
                 struct exchange_session *s = containerof(it, struct exchange_session, node);
                 venues[v]->session_second(s, exchange_now_ms(x, (enum venue)v));
@@ -499,7 +500,7 @@ static void on_second(void *self)
         }
     }
     leave(x);
-    for (size_t v = 0; v < VENUES; v++) {
+    for (size_t v = 0; v < VENUE_COUNT; v++) {
         any |= !list_empty(&x->sessions[v]);
     }
     if (any) {

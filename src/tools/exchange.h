@@ -39,7 +39,7 @@ struct exchange *exchange_new(const struct exchange_opts *opts);
 /* All sessions must be closed. */
 void exchange_free(struct exchange *x);
 
-/* Whose WebSocket a path is; VENUES: nobody's. */
+/* Whose WebSocket a path is; VENUE_COUNT: nobody's. */
 enum venue exchange_venue_of(struct str path);
 /* The target of that venue in control.h and answer.h. */
 size_t exchange_target(enum venue v);

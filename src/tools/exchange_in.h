@@ -67,8 +67,8 @@ struct exchange {
     struct flow *flow;
     struct control *control;
     const struct exchange_ops *ops;
-    struct list sessions[VENUES], dead;
-    struct feed *feeds[VENUES][SIM_SYMBOLS];
+    struct list sessions[VENUE_COUNT], dead;
+    struct feed *feeds[VENUE_COUNT][SIM_SYMBOLS];
     struct feed **watched; /* those with watchers; owned */
     size_t watched_count, watched_room;
     struct timer trades, seconds;

@@ -25,7 +25,7 @@ struct flow *flow_new(struct simulator *simulator, unsigned rate)
 
 void flow_free(struct flow *f)
 {
-    for (size_t v = 0; f && v < VENUES; v++) {
+    for (size_t v = 0; f && v < VENUE_COUNT; v++) {
         for (size_t i = 0; i < SIM_SYMBOLS; i++) {
             struct market *m = f->markets[v][i];
             if (m) {
@@ -66,7 +66,7 @@ struct market *flow_market(struct flow *f, enum venue v, size_t symbol)
 static struct rng chance(struct flow *f, const struct market *m, int64_t index)
 {
     struct rng r;
-    rng_seed(&r, simulator_chance(f->simulator, m->symbol * VENUES + m->venue, index));
+    rng_seed(&r, simulator_chance(f->simulator, m->symbol * VENUE_COUNT + m->venue, index));
     return r;
 }
 
@@ -126,7 +126,7 @@ const struct flow_hour *flow_load_hour(struct flow *f, const struct market *m, i
 
 void flow_shape(const struct market *m, const struct sim_candle *c, uint64_t count, struct shape *s)
 {
-    double lots_each = pow(10, venue_lot_decimals(m->venue, m->symbol));
+    double lots_each = venue_scale(venue_lot_decimals(m->venue, m->symbol));
     double part = c->volume > 0 ? c->taker_buy / c->volume : 0.5;
     double lots = round(c->volume * venue_volume_share(m->venue) * lots_each);
     *s = (struct shape){.count = count,

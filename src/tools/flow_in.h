@@ -38,7 +38,7 @@ struct flow_hour;
 struct flow {
     struct simulator *simulator;
     unsigned rate;
-    struct market *markets[VENUES][SIM_SYMBOLS];
+    struct market *markets[VENUE_COUNT][SIM_SYMBOLS];
     /* the hour looked at last: neighbours are asked for one after the other */
     const struct market *hour_of;
     int64_t hour_index;

@@ -223,7 +223,7 @@ void player_take(struct playback *b, struct str text)
         case VENUE_KRAKEN:
             take_kraken(b, root);
             break;
-        case VENUES:
+        case VENUE_COUNT:
             break;
         }
     }

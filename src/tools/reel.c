@@ -71,7 +71,7 @@ static bool add_key(enum tape_venue v, struct str frame, struct buf *key)
     return false;
 }
 
-static enum venue venue_of(enum tape_venue v)
+static enum venue venue_of_tape(enum tape_venue v)
 {
     return v == TAPE_VENUE_BINANCE  ? VENUE_BINANCE
            : v == TAPE_VENUE_KRAKEN ? VENUE_KRAKEN
@@ -93,10 +93,10 @@ static int64_t own_time_ns(struct str frame)
 }
 
 /* While it is read, a frame's slices are offsets into the text, which still moves. */
-static void add_frame(struct reel *r, const struct tape_item *item, int64_t first_ns[VENUES])
+static void add_frame(struct reel *r, const struct tape_item *item, int64_t first_ns[VENUE_COUNT])
 {
     struct buf key = {0};
-    enum venue v = venue_of(item->venue);
+    enum venue v = venue_of_tape(item->venue);
     if (item->kind == TAPE_TEXT && add_key(item->venue, item->frame, &key)) {
         size_t n = r->count[v];
         int64_t at = item->time_ns ? item->time_ns : own_time_ns(item->frame);
@@ -124,14 +124,14 @@ struct order {
     struct buf venues; /* a byte a frame */
 };
 
-static void drain(struct reel *r, struct tape_reader *tape, int64_t first_ns[VENUES],
+static void drain(struct reel *r, struct tape_reader *tape, int64_t first_ns[VENUE_COUNT],
                   struct order *o)
 {
     struct tape_item item;
     enum err e;
     while ((e = tape_next(tape, &item)) != ERR_MORE) {
         if (e == OK) { /* a bad line is left out */
-            enum venue v = venue_of(item.venue);
+            enum venue v = venue_of_tape(item.venue);
             size_t before = r->count[v];
             add_frame(r, &item, first_ns);
             if (r->count[v] > before) {
@@ -143,7 +143,7 @@ static void drain(struct reel *r, struct tape_reader *tape, int64_t first_ns[VEN
 
 static void set_slices(struct reel *r, const struct order *o)
 {
-    size_t at = 0, next[VENUES] = {0};
+    size_t at = 0, next[VENUE_COUNT] = {0};
     for (size_t i = 0; i < o->venues.len; i++) {
         size_t v = (size_t)o->venues.ptr[i];
         struct reel_frame *f = &r->frames[v][next[v]++];
@@ -159,7 +159,7 @@ static enum err read_all(struct reel *r, FILE *in)
     struct tape_reader *tape = tape_new();
     struct order o = {0};
     struct buf plain = {0};
-    int64_t first_ns[VENUES] = {0};
+    int64_t first_ns[VENUE_COUNT] = {0};
     char piece[PIECE];
     size_t n;
     enum err e = OK;
@@ -213,7 +213,7 @@ enum err reel_open(const char *file, struct reel **out, struct buf *error)
 
 void reel_free(struct reel *r)
 {
-    for (size_t v = 0; r && v < VENUES; v++) {
+    for (size_t v = 0; r && v < VENUE_COUNT; v++) {
         mem_free(r->frames[v]);
     }
     if (r) {

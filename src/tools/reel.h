@@ -18,10 +18,10 @@ struct reel_frame {
 };
 
 struct reel {
-    struct reel_frame *frames[VENUES]; /* owned, in order of the tape */
-    size_t count[VENUES];
+    struct reel_frame *frames[VENUE_COUNT]; /* owned, in order of the tape */
+    size_t count[VENUE_COUNT];
     /* private */
-    size_t room[VENUES];
+    size_t room[VENUE_COUNT];
     struct buf text;
 };
 

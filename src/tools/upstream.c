@@ -197,7 +197,7 @@ static bool accept_ws(struct upstream *u, struct conn *c, const struct http_requ
 {
     struct client *k = conn_user(c);
     enum venue v = exchange_venue_of(r->path);
-    if (!(u->exchange || u->reel) || v == VENUES ||
+    if (!(u->exchange || u->reel) || v == VENUE_COUNT ||
         http_request_header(r, STR("Upgrade")).len == 0) {
         return false;
     }

@@ -11,7 +11,7 @@ static const struct venue_rules {
     double volume_share; /* beside that of a sim_candle */
     double trade_share;
     const char *quote; /* as it ends names */
-} rules[VENUES] = {
+} rules[VENUE_COUNT] = {
     [VENUE_BINANCE] = {0, 1, 1, "USDT"},
     [VENUE_COINBASE] = {0.00008, 0.32, 0.5, "-USD"},
     [VENUE_KRAKEN] = {-0.00005, 0.11, 0.22, "/USD"},
@@ -24,7 +24,7 @@ static const int64_t powers[] = {
 
 bool venue_lists(enum venue v, size_t symbol)
 {
-    static const char *const missing[VENUES] = {
+    static const char *const missing[VENUE_COUNT] = {
         [VENUE_BINANCE] = "USDT", [VENUE_COINBASE] = "USDC,TRX,TON", [VENUE_KRAKEN] = ""};
     struct str rest = str_of(missing[v]), one;
     while (symbol < SIM_NAMED && str_next(&rest, ',', &one)) {
@@ -113,6 +113,11 @@ void venue_add_units(struct buf *out, int64_t units, int decimals, int digits, b
         units /= 10;
     } while (units);
     buf_add(out, text + at, sizeof(text) - at);
+}
+
+double venue_scale(int decimals)
+{
+    return (double)powers[decimals];
 }
 
 double venue_to_double(int64_t units, int decimals)

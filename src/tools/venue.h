@@ -6,8 +6,7 @@
 #ifndef TOOLS_VENUE_H
 #define TOOLS_VENUE_H
 #include "base/buf.h"
-
-enum venue { VENUE_BINANCE, VENUE_COINBASE, VENUE_KRAKEN, VENUES };
+#include "wire/exchange.h"
 
 /* Whether that symbol (index of simulator.h) trades there against USDT (Binance) or USD. */
 bool venue_lists(enum venue v, size_t symbol);
@@ -28,6 +27,8 @@ double venue_trade_share(enum venue v);
 /* `units` of 10^-decimals as text with `digits` decimals (at least `decimals`); without trailing
  * zeros when `trim`. */
 void venue_add_units(struct buf *out, int64_t units, int decimals, int digits, bool trim);
+/* 10^decimals. */
+double venue_scale(int decimals);
 double venue_to_double(int64_t units, int decimals);
 
 #endif

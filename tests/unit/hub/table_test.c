@@ -24,8 +24,8 @@ static struct world *world_new(void)
     w->mail = mailbox_new(w->rig->loop, 1);
     w->hub = hub_new(&(struct hub_opts){.loop = w->loop});
     hub_add_shard(w->hub, w->rig->fanout, w->mail);
-    assert_ok(hub_table(w->hub, STR("prices"), STR("prices"), STR("market"), fields, 2,
-                        &w->prices));
+    assert_ok(
+        hub_table(w->hub, STR("prices"), STR("prices"), STR("market"), fields, 2, &w->prices));
     client_init(w->rig, &w->c, false);
     return w;
 }
@@ -90,19 +90,19 @@ TEST(a_delta_has_what_changed_and_null_for_what_became_unknown)
     settle_all(w, 1);
     say(w, 1, "5", "");
     settle_all(w, 1);
-    assert_texts(
-        &w->c,
-        "{\"type\":\"prices\",\"data\":{\"A\":{\"p\":1,\"q\":2}}" TIME
-        ",\"mode\":\"demo\",\"cursor\":\"10-1\"}|"
-        "{\"type\":\"prices\",\"channel\":\"prices\",\"delta\":true,\"base\":\"10-1\","
-        "\"data\":{\"A\":{\"q\":null}}" TIME ",\"cursor\":\"10-2\"}|"
-        "{\"type\":\"prices\",\"channel\":\"prices\",\"delta\":true,\"base\":\"10-2\","
-        "\"data\":{\"B\":{\"p\":5}}" TIME ",\"cursor\":\"10-3\"}|");
+    assert_texts(&w->c,
+                 "{\"type\":\"prices\",\"data\":{\"A\":{\"p\":1,\"q\":2}}" TIME
+                 ",\"mode\":\"demo\",\"cursor\":\"10-1\"}|"
+                 "{\"type\":\"prices\",\"channel\":\"prices\",\"delta\":true,\"base\":\"10-1\","
+                 "\"data\":{\"A\":{\"q\":null}}" TIME ",\"cursor\":\"10-2\"}|"
+                 "{\"type\":\"prices\",\"channel\":\"prices\",\"delta\":true,\"base\":\"10-2\","
+                 "\"data\":{\"B\":{\"p\":5}}" TIME ",\"cursor\":\"10-3\"}|");
     rig_turn(w->rig, 60000); /* after a minute a full one comes */
     say(w, 1, "6", "");
     settle_all(w, 1);
-    assert_texts(&w->c, "{\"type\":\"prices\",\"data\":{\"A\":{\"p\":1,\"q\":null},\"B\":{\"p\":6}}" TIME
-                        ",\"mode\":\"demo\",\"cursor\":\"10-4\"}|");
+    assert_texts(&w->c,
+                 "{\"type\":\"prices\",\"data\":{\"A\":{\"p\":1,\"q\":null},\"B\":{\"p\":6}}" TIME
+                 ",\"mode\":\"demo\",\"cursor\":\"10-4\"}|");
     world_free(w);
 }
 
@@ -133,8 +133,7 @@ TEST(a_set_that_is_quiet_is_repeated_and_one_that_is_not_is_not)
 {
     struct world *w = world_new();
     uint32_t key = 0;
-    join(w, FORM_SIO_PACKETS,
-         (struct fanout_sub){.keys = &key, .key_count = 1, .repeat_ms = 2000});
+    join(w, FORM_SIO_PACKETS, (struct fanout_sub){.keys = &key, .key_count = 1, .repeat_ms = 2000});
     say(w, 0, "1", "1");
     settle_all(w, 1500);
     rig_turn(w->rig, 1999); /* the first one came in the turn before */
@@ -190,8 +189,9 @@ TEST(a_first_look_and_a_return_give_the_rows_of_the_set_as_one_message)
     say(w, 2, "3", "3");
     settle_all(w, 1);
     fanout_catch_up(w->rig->fanout, &sub, NULL, FORM_POLL, &out);
-    assert_buf(&out, "{\"type\":\"prices\",\"data\":{\"A\":{\"p\":1,\"q\":1},\"C\":{\"p\":3,\"q\":3}}" TIME
-                     ",\"mode\":\"demo\",\"cursor\":\"10-3\"}");
+    assert_buf(
+        &out, "{\"type\":\"prices\",\"data\":{\"A\":{\"p\":1,\"q\":1},\"C\":{\"p\":3,\"q\":3}}" TIME
+              ",\"mode\":\"demo\",\"cursor\":\"10-3\"}");
     buf_clear(&out);
     assert_int_equal(
         fanout_collect(w->rig->fanout, &sub, 1, &since, false, FORM_POLL, &out, &resume), 1);

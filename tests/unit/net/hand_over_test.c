@@ -164,6 +164,7 @@ static void it_may_be_ended_on_the_way_or_dropped_there(void **state)
         assert_int_equal(p.here->closed, 1);
         assert_int_equal(p.here->closing, 1);
         assert_int_equal(net_count(p.there->server), 0);
+        assert_int_equal(p.there->lost, drop ? 0 : 1);
         close(fd);
         buf_fini(&in);
         pair_free(&p);

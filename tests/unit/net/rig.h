@@ -34,6 +34,7 @@ struct rig {
     size_t ready_head;
     struct rig *there; /* /move goes there */
     bool drops;        /* or nowhere */
+    unsigned lost;     /* ended on the way */
 };
 
 struct user {
@@ -50,6 +51,7 @@ static void rig_answer(struct conn *c, struct str body)
 static void rig_moved(void *self, struct net_parcel *owned_parcel)
 {
     struct rig *there = self;
+    there->lost += !owned_parcel;
     if (there->drops) {
         net_parcel_free(owned_parcel);
     } else {

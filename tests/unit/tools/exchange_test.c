@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "tools/answer.h"
+#include "wire/exchange.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -313,6 +314,48 @@ static void frames_have_the_fields_of_real_ones(void **state)
     close_peer(k);
 }
 
+static void count_event(void *self, const struct exchange_event *e)
+{
+    size_t *counts = self;
+    counts[e->kind]++;
+}
+
+/* Every frame is one that the server's own readers take. */
+static void the_readers_of_the_server_take_all_frames(void **state)
+{
+    struct world *w = *state;
+    size_t counts[EX_IGNORED + 1] = {0};
+    struct peer *peers[VENUE_COUNT] = {
+        open_peer(w, VENUE_BINANCE, "/stream",
+                  "streams=btcusdt@trade/shibusdt@aggTrade/ethusdt@bookTicker/"
+                  "btcusdt@miniTicker/s000usdt@ticker/btcusdt@kline_1m/!miniTicker@arr"),
+        open_peer(w, VENUE_COINBASE, "/", ""), open_peer(w, VENUE_KRAKEN, "/v2", "")};
+    say(peers[1], "{\"type\":\"subscribe\",\"product_ids\":[\"BTC-USD\",\"SHIB-USD\",\"USDT-USD\"],"
+                  "\"channels\":[\"ticker\",\"matches\",\"heartbeat\",\"ticker_batch\"]}");
+    say(peers[1], "{\"type\":\"subscribe\",\"product_ids\":[\"XXX-USD\"],\"channels\":["
+                  "\"ticker\"]}");
+    say(peers[2], "{\"method\":\"subscribe\",\"params\":{\"channel\":\"ticker\",\"symbol\":["
+                  "\"BTC/USD\",\"SHIB/USD\",\"XXX/USD\"]}}");
+    say(peers[2], "{\"method\":\"subscribe\",\"params\":{\"channel\":\"trade\",\"symbol\":["
+                  "\"BTC/USD\",\"SHIB/USD\"],\"snapshot\":true}}");
+    say(peers[0], "{\"method\":\"SUBSCRIBE\",\"params\":[\"btcusdt@bookTicker\"],\"id\":7}");
+    run(w, 60000);
+    for (enum venue v = 0; v < VENUE_COUNT; v++) {
+        for (size_t i = 0; i < peers[v]->count; i++) {
+            const char *why = "";
+            if (exchange_read_frame(v, str_of(peers[v]->frames[i]), count_event, counts, &why) !=
+                OK) {
+                fail_msg("%s: %s", why, peers[v]->frames[i]);
+            }
+        }
+        close_peer(peers[v]);
+    }
+    assert_true(counts[EX_TRADE] > 100 && counts[EX_BOOK] > 30 && counts[EX_DAY] > 100);
+    assert_true(counts[EX_CANDLE] > 20 && counts[EX_HEARTBEAT] > 50);
+    assert_true(counts[EX_ACK] >= 6 && counts[EX_REFUSED] == 2);
+    assert_int_equal(counts[EX_IGNORED], 0);
+}
+
 /* ---- trades ---- */
 
 static void streams_and_rest_give_the_same_trades(void **state)
@@ -594,6 +637,7 @@ int main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(frames_have_the_fields_of_real_ones),
+        T(the_readers_of_the_server_take_all_frames),
         T(streams_and_rest_give_the_same_trades),
         T(the_candle_of_a_minute_is_the_same_everywhere),
         T(binance_pings_and_cuts_who_does_not_answer),

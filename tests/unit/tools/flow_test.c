@@ -40,7 +40,7 @@ static void its_ids_have_no_holes(void **state)
     static const char *const symbols[] = {"BTC", "SHIB", "ADA", "S499"};
     for (size_t y = 0; y < ARRAY_LEN(symbols); y++) {
         size_t symbol = sim_find_symbol(str_of(symbols[y]));
-        for (enum venue v = 0; v < VENUES; v++) {
+        for (enum venue v = 0; v < VENUE_COUNT; v++) {
             /* over an hour's and a day's end */
             int64_t from = MINUTE / 1440 * 1440 - 90, last_ms = 0;
             uint64_t next = flow_minute(w->flow, v, symbol, from)->first_id;
@@ -100,7 +100,7 @@ static void its_candles_are_what_the_trades_sum_to(void **state)
     size_t empty = 0;
     for (size_t y = 0; y < ARRAY_LEN(symbols); y++) {
         size_t symbol = sim_find_symbol(str_of(symbols[y]));
-        for (enum venue v = 0; v < VENUES; v++) {
+        for (enum venue v = 0; v < VENUE_COUNT; v++) {
             for (size_t i = 0; i < ARRAY_LEN(spans); i++) {
                 int64_t to = MINUTE / spans[i] * spans[i], from = to - spans[i];
                 struct sim_candle want, have;
@@ -180,7 +180,7 @@ static void a_minute_under_way_has_what_happened_so_far(void **state)
 static void an_id_leads_to_its_minute(void **state)
 {
     struct world *w = *state;
-    for (enum venue v = 0; v < VENUES; v++) {
+    for (enum venue v = 0; v < VENUE_COUNT; v++) {
         for (int64_t minute = MINUTE - 3000; minute < MINUTE; minute += 37) {
             const struct flow_minute *m = flow_minute(w->flow, v, 1, minute);
             if (m->count) {
