@@ -25,8 +25,10 @@ struct feeds_opts {
     struct fetch *fetch;       /* for repair, history, lists of instruments; NULL: none of it */
     struct recorder *recorder; /* NULL: nothing is recorded */
     struct market *market;     /* read: names and ids of symbols; ticks go through `tick` */
-    const char *ws_url[MARKET_VENUES];   /* NULL: the public one */
-    const char *rest_url[MARKET_VENUES]; /* likewise */
+    /* NULL: the public one. Binance's without a path ("/stream" is put behind it), the others' as
+     * they are dialled. */
+    const char *ws_url[MARKET_VENUES];
+    const char *rest_url[MARKET_VENUES]; /* NULL: the public one */
     enum market_mode mode;
     uint64_t seed; /* of jitter */
 
@@ -61,7 +63,9 @@ void feeds_free(struct feeds *f);
 void feeds_watch(struct feeds *f, uint32_t symbol, bool wanted);
 size_t feeds_watched(const struct feeds *f);
 /* Asks REST for closed candles: of an interval, the newest `count` that end before `before_ms` (0:
- * now). One at a time a host, within its limiter; the answer is `history`, or nothing. */
+ * now), at most 1,000 (Binance), 300 (Coinbase), 720 (Kraken, only the newest there are). Coinbase
+ * has none of 4h: rows of 1h are given instead. One at a time a host, within its limiter; the
+ * answer is `history`, or nothing. */
 void feeds_ask_history(struct feeds *f, enum market_venue v, uint32_t symbol, enum interval i,
                        size_t count, int64_t before_ms);
 
