@@ -77,6 +77,21 @@ describe('the examples of the protocol page', () => {
     assert.equal(error.error, ofType('error').error);
   });
 
+  test('prices, whole and by what changed, the ticker and candles', async () => {
+    const [whole, delta] = examples.filter((e) => e.type === 'price_updates');
+    client.send({ type: 'subscribe', channel: 'ticker' });
+    assertLike(ofType('ticker'), await client.next('ticker'), 'ticker');
+    client.send({ type: 'subscribe', channel: 'candles:BTC:1m' });
+    assertLike(ofType('candles'), await client.next('candles'), 'candles');
+    client.send({ type: 'subscribe', channel: 'price_updates', params: { symbols: ['BTC'], delta: true } });
+    assertLike(whole, await client.next((m) => m.type === 'price_updates' && !m.delta), 'price_updates');
+    const { data, ...envelope } = await client.next((m) => m.delta);
+    assert.ok(Object.keys(data.BTC).every((name) => name in whole.data.BTC));
+    assertLike({ ...delta, data: {} }, { ...envelope, data: {} }, 'delta');
+    for (const channel of ['price_updates', 'candles:BTC:1m', 'ticker']) client.send({ type: 'unsubscribe', channel });
+    await client.settle();
+  });
+
   test('a published message, and polling for it', async () => {
     const polled = examples.find((e) => e.messages);
     const written = ofType('message');
