@@ -8,6 +8,10 @@ enum { REPEAT_MS = 2000, NAME_MAX_LEN = 64 };
 
 void give_way(struct sio_client *client)
 {
+    struct conn *c = engine_session_conn(sio_session(socket_of(client)));
+    if (c) {
+        conn_write_now(c, (struct str){0}); /* what is left after that owes a `drained` */
+    }
     if (sio_client_pending(client) > 0) {
         fanout_stall(client->shard->fanout, &client->session.member);
     }

@@ -178,12 +178,15 @@ static void on_candle(void *self, uint32_t symbol, enum interval i, const struct
 static void on_tick(void *self, const struct tick *t)
 {
     struct markets *m = self;
-    if (t->repaired) {
-        candles_trade(m->candles, t);
-        return;
-    }
     /* Implausible ones are counted and said in the quote by the market itself. */
     (void)!market_apply(m->market, t, wall(m));
+}
+
+/* A trade older than what was given already: no news for the price. */
+static void on_late(void *self, const struct tick *t)
+{
+    struct markets *m = self;
+    candles_trade(m->candles, t);
 }
 
 static void on_confirm(void *self, enum market_venue v, uint32_t symbol)
@@ -315,6 +318,7 @@ static void start_feeds(struct markets *m)
         .mode = m->mode,
         .seed = (uint64_t)wall(m),
         .tick = on_tick,
+        .late = on_late,
         .confirm = on_confirm,
         .down = on_down,
         .gap = on_gap,

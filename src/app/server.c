@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "hub/hub.h"
+#include "net/engine.h"
 #include "sources/replay.h"
 #include "store/cache.h"
 #include "store/db.h"
@@ -339,6 +340,7 @@ static struct net_opts net_limits(const struct server *s)
         .ping_interval_ms = (uint32_t)o->ping_interval_ms,
         .ping_timeout_ms = (uint32_t)o->ping_timeout_ms,
         .max_message = (size_t)o->max_message,
+        .max_large = ENGINE_MAX_PAYLOAD,
         .deflate = o->deflate,
         .deflate_policy = {.shared = true, .server_window_bits = 12},
     };

@@ -236,8 +236,8 @@ static void write_changes(const struct table_message *m, const struct row *r, st
     buf_add_char(json, '}');
 }
 
-/* Mode and time of sending are left out: the one only changes with the epoch, which begins with full
- * messages, and the rows have times of their own. They would be a third of most deltas. */
+/* Mode and time of sending are left out: the one only changes with the epoch, which begins with
+ * full messages, and the rows have times of their own. They would be a third of most deltas. */
 static struct str write_delta(const struct table_message *m, struct buf *json)
 {
     buf_add_lit(json, "{\"type\":\"");

@@ -39,7 +39,6 @@ struct tick {
     enum market_venue venue;
     uint32_t symbol;
     bool usdt;            /* the instrument is quoted in USDT, else in USD */
-    bool repaired;        /* an older trade that was fetched afterwards: no news for the price */
     int64_t exchange_ms;  /* Unix, the venue's time of the event; 0: it says none */
     int64_t received_ms;  /* Unix, our clock */
     uint64_t received_us; /* loop_now_us() at receipt, for the lag from exchange bytes to socket */
@@ -76,7 +75,7 @@ struct quote {
     const char *reason; /* why stale or unknown; "" else */
     bool usdt;          /* the price is in USDT: no rate is known */
     struct decimal price;
-    struct decimal bid, ask; /* medians of the feeds used, converted; 0: unknown */
+    struct decimal bid, ask;               /* medians of the feeds used, converted; 0: unknown */
     double change_24h_pct, volume_24h_usd; /* NaN: unknown; volume: sum over the fresh feeds */
     double high_24h, low_24h; /* NaN: unknown; with the change of the first venue that says it */
     int64_t exchange_ms; /* newest exchange time among the feeds used; receipt where none is said */

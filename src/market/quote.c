@@ -414,9 +414,11 @@ static struct decimal side_median(const struct side *s)
     }
     struct decimal low = s->prices[(s->count - 1) / 2];
     struct decimal high = s->prices[s->count / 2];
-    uint8_t places = low.places > high.places ? low.places : high.places;
-    return s->count % 2 ? low
-                        : decimal_of((decimal_double(low) + decimal_double(high)) / 2, places);
+    int places = 1 + (low.places > high.places ? low.places : high.places); /* the middle of two */
+    return s->count % 2
+               ? low
+               : decimal_of((decimal_double(low) + decimal_double(high)) / 2,
+                            (uint8_t)(places < DECIMAL_PLACES_MAX ? places : DECIMAL_PLACES_MAX));
 }
 
 /* Bid and ask, times, and the figures of a day, out of the feeds used. */

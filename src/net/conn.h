@@ -84,6 +84,7 @@ enum conn_flag {
     CF_OWES_DRAINED = 1 << 20, /* it was congested and has not emptied since */
     CF_PARKED = 1 << 21,       /* the request that waits ends with its client */
     CF_MOVING = 1 << 22,       /* on its way to another server: only input is taken */
+    CF_LARGE = 1 << 23,        /* its WebSocket messages may be large */
 };
 
 struct http_state; /* http_server.c: only while a head, body or pipeline is incomplete */

@@ -82,7 +82,7 @@ static void fill_defaults(struct engine_opts *o)
     o->ping_interval_ms = o->ping_interval_ms ? o->ping_interval_ms : 25000;
     o->ping_timeout_ms = o->ping_timeout_ms ? o->ping_timeout_ms : 20000;
     o->upgrade_timeout_ms = o->upgrade_timeout_ms ? o->upgrade_timeout_ms : 10000;
-    o->max_payload = o->max_payload ? o->max_payload : 1000000;
+    o->max_payload = o->max_payload ? o->max_payload : ENGINE_MAX_PAYLOAD;
     o->max_pending = o->max_pending ? o->max_pending : (size_t)1 << 20;
     o->user_bytes = (o->user_bytes + 15) & ~(size_t)15;
 }

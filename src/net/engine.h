@@ -23,6 +23,7 @@
 
 #define ENGINE_SID_LEN 22
 #define ENGINE_MAX_SHARDS 4096
+#define ENGINE_MAX_PAYLOAD 1000000 /* where none is given */
 
 struct engine;
 struct engine_session;
@@ -70,10 +71,11 @@ struct engine_opts {
     uint32_t ping_interval_ms;   /* 0: 25 s */
     uint32_t ping_timeout_ms;    /* 0: 20 s */
     uint32_t upgrade_timeout_ms; /* 0: 10 s */
-    size_t max_payload;          /* bytes of a posted body, a poll's answer or a message; 0: 1e6 */
-    size_t max_pending;          /* bytes held for a session; 0: 1 MiB */
-    size_t max_sessions;         /* 0: no limit; beyond it 503 */
-    bool allow_v3;               /* clients of socket.io 2.x */
+    size_t max_payload;  /* bytes of a posted body, a poll's answer or a message; a WebSocket's
+                          are bounded by net_opts.max_large; 0: ENGINE_MAX_PAYLOAD */
+    size_t max_pending;  /* bytes held for a session; 0: 1 MiB */
+    size_t max_sessions; /* 0: no limit; beyond it 503 */
+    bool allow_v3;       /* clients of socket.io 2.x */
 };
 
 struct engine *engine_new(const struct engine_opts *opts);

@@ -75,7 +75,7 @@ static void bind_ws(struct engine_session *s, struct conn *c, struct engine_link
 void engine_ws_open(struct engine *e, struct conn *c, struct engine_link *link,
                     const struct http_request *r, struct engine_session *s, unsigned version)
 {
-    if (!conn_upgrade_ws(c, r, &(struct ws_accept_opts){.protocol = {0}})) {
+    if (!conn_upgrade_ws(c, r, &(struct ws_accept_opts){.large = true})) {
         return;
     }
     link->is_ws = true;

@@ -57,6 +57,7 @@ struct net_opts {
     uint32_t ping_interval_ms; /* WebSocket pings; 0: none */
     uint32_t ping_timeout_ms;  /* dead when nothing came for that long after a ping */
     size_t max_message;        /* WebSocket message, inflated; 0: 64 KiB */
+    size_t max_large;          /* the same where `large` was said; 0: as max_message */
     uint32_t max_fragments;    /* 0: 1,024 */
     bool deflate;              /* accept permessage-deflate */
     struct deflate_policy deflate_policy;
@@ -127,6 +128,7 @@ size_t http_reply_bytes(struct buf *out, const struct http_reply *reply);
 struct ws_accept_opts {
     struct str protocol; /* subprotocol chosen; empty: none */
     struct str headers;  /* further response lines */
+    bool large;          /* messages up to max_large */
 };
 /* Answers the waiting request with 101, or with the right error when it is no valid handshake
  * (400, 426 with Sec-WebSocket-Version: 13); true: it is a WebSocket now. `r` as given to

@@ -27,6 +27,7 @@ static void fill_defaults(struct net_opts *o)
     o->body_timeout_ms = o->body_timeout_ms ? o->body_timeout_ms : 30000;
     o->idle_timeout_ms = o->idle_timeout_ms ? o->idle_timeout_ms : 75000;
     o->max_message = o->max_message ? o->max_message : (size_t)64 << 10;
+    o->max_large = max_size(o->max_large, o->max_message);
     o->max_fragments = o->max_fragments ? o->max_fragments : 1024;
     if (!o->deflate_policy.server_window_bits) {
         o->deflate_policy.server_window_bits = 15;
@@ -43,7 +44,7 @@ struct net_server *net_server_new(const struct net_opts *opts)
     list_init(&s->due);
     list_init(&s->resume);
     map_init(&s->per_ip, 1 << 20);
-    buf_init(&s->inflated, s->opts.max_message);
+    buf_init(&s->inflated, s->opts.max_large);
     s->sweep.fn = sweep;
     s->sweep_at_ms = WHEEL_NEVER;
     s->date_second = INT64_MIN;

@@ -33,10 +33,16 @@ struct ws_state {
     struct inflater *inflater; /* likewise */
 };
 
+static size_t max_message(const struct conn *c)
+{
+    const struct net_opts *o = &c->server->opts;
+    return c->flags & CF_LARGE ? o->max_large : o->max_message;
+}
+
 /* The largest message as it may come when compressed: what can't be compressed grows a little. */
 static size_t max_packed(const struct conn *c)
 {
-    size_t max = c->server->opts.max_message;
+    size_t max = max_message(c);
     return max + max / 1000 + 64;
 }
 
@@ -175,6 +181,7 @@ bool conn_upgrade_ws(struct conn *c, const struct http_request *r, const struct 
     (void)buf_add_lit(head, "\r\n");
     buf_fini(&extension);
     switch_over(c);
+    c->flags |= o->large ? CF_LARGE : 0;
     conn_queue(c, head->ptr, head->len);
     return !conn_is_closing(c);
 }
@@ -340,7 +347,7 @@ static void deliver_shared(struct conn *c, const struct ws_item *item, struct st
     }
     buf_clear(out);
     enum err e = inflater_piece(s->inflater, packed, true, true, out);
-    if (e == ERR_LIMIT) {
+    if (e == ERR_LIMIT || out->len > max_message(c)) {
         fail(c, WS_CLOSE_TOO_LARGE, "message too large");
     } else if (e != OK) {
         fail(c, WS_CLOSE_INVALID_DATA, "not a deflate stream");
@@ -405,7 +412,7 @@ static void on_message(struct conn *c, const struct ws_item *item, struct str *h
     }
     if (item->deflated && !own_context(c, item)) {
         deliver_shared(c, item, whole);
-    } else if (whole.len > c->server->opts.max_message) {
+    } else if (whole.len > max_message(c)) {
         fail(c, WS_CLOSE_TOO_LARGE, "message too large");
     } else {
         deliver(c, item->opcode, whole);
@@ -474,7 +481,7 @@ static struct ws_decoder fresh_decoder(const struct conn *c)
     return (struct ws_decoder){
         .deflate = deflate,
         .max_fragments = o->max_fragments,
-        .max_message = deflate ? max_packed(c) : o->max_message,
+        .max_message = deflate ? max_packed(c) : max_message(c),
     };
 }
 

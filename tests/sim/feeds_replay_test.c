@@ -1,6 +1,6 @@
-/* Recorded sessions through the feeds, as a replay does: every trade once and in order, no gap where
- * there was none, and the same again when it is played twice. And what is recorded of a connection.
- * SPDX-License-Identifier: MIT */
+/* Recorded sessions through the feeds, as a replay does: every trade once and in order, no gap
+ * where there was none, and the same again when it is played twice. And what is recorded of a
+ * connection. SPDX-License-Identifier: MIT */
 #include "tests/lib/test.h"
 
 #include "sources/feeds.h"

@@ -151,7 +151,9 @@ TEST(what_tests_and_the_wider_design_set_does_not_stop_a_start)
                                "COINCAST_COINBASE_WS_URL=ws://127.0.0.1:1",
                                "COINCAST_KRAKEN_WS_URL=ws://127.0.0.1:1/v2", "COINCAST_SYMBOLS=BTC",
                                "COINCAST_TOKEN_SECRET=s")));
-    assert_int_equal(conf_foreign(conf, &names), 7);
+    assert_int_equal(conf_foreign(conf, &names), 3);
+    assert_string_equal(options.symbols, "BTC");
+    assert_string_equal(options.ws_url[MARKET_KRAKEN], "ws://127.0.0.1:1/v2");
     assert_string_equal(options.fixtures, "/y");
 }
 

@@ -453,7 +453,7 @@ TEST(the_version_rises_only_when_a_reader_sees_it)
     market_free(r.m);
 }
 
-TEST(the_best_book_is_of_the_feeds_used_and_converted)
+TEST(bid_and_ask_are_medians_of_the_feeds_used_and_converted)
 {
     struct rig r;
     char text[DECIMAL_TEXT_LEN + 1];
@@ -462,9 +462,9 @@ TEST(the_best_book_is_of_the_feeds_used_and_converted)
     assert_ok(book(&r, MARKET_COINBASE, "100", "100.4"));
     assert_ok(book(&r, MARKET_BINANCE, "200.2", "200.62"));
     decimal_text(btc(&r)->bid, text);
-    assert_string_equal(text, "100.1");
+    assert_string_equal(text, "100.05");
     decimal_text(btc(&r)->ask, text);
-    assert_string_equal(text, "100.31");
+    assert_string_equal(text, "100.355");
     market_free(r.m);
 }
 
@@ -552,7 +552,7 @@ int main(void)
         cmocka_unit_test(a_trade_id_counts_once_and_never_goes_back),
         cmocka_unit_test(a_trade_without_id_that_is_late_is_not_the_last_price),
         cmocka_unit_test(the_version_rises_only_when_a_reader_sees_it),
-        cmocka_unit_test(the_best_book_is_of_the_feeds_used_and_converted),
+        cmocka_unit_test(bid_and_ask_are_medians_of_the_feeds_used_and_converted),
         cmocka_unit_test(figures_of_a_day_are_converted_and_summed),
         cmocka_unit_test(huge_and_tiny_prices_survive_conversion),
         cmocka_unit_test(reset_forgets_quotes_and_ids_of_trades_but_not_symbols),
