@@ -146,7 +146,8 @@ void api_main_candle(struct api_main *a, uint32_t symbol, enum interval i, const
     if (key == CATALOGUE_NONE) {
         return;
     }
-    if (closed && (c->flags & CANDLE_HISTORY) && !channel_at(a, key, i)->watchers) {
+    if (closed && (c->flags & CANDLE_HISTORY) && !channel_at(a, key, i)->watchers &&
+        !all_watched(a)) {
         return; /* hundreds of these come at the start, and REST has them all */
     }
     if (closed) {

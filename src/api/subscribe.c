@@ -142,6 +142,17 @@ static void reply_subscribed(struct api_shard *s, struct conn *c, const struct c
     close_reply(s, c, &w, &json);
 }
 
+/* Sends what replies to commands of the same turn wait in the conn: the fan-out takes waiting bytes
+ * for a full socket, and then waits for a `drained` that only comes of one. False: it is closing.
+ */
+static bool sent_before(struct conn *c)
+{
+    if (conn_pending(c)) {
+        conn_write_now(c, (struct str){0});
+    }
+    return !conn_is_closing(c);
+}
+
 static void subscribe(struct api_shard *s, struct conn *c, const struct command *cmd,
                       const struct ask_sub *a)
 {
@@ -158,7 +169,7 @@ static void subscribe(struct api_shard *s, struct conn *c, const struct command 
         .delta = a->name.kind == KIND_PRICES && cmd->delta,
     };
     shard_reach(s, cmd->since);
-    if (conn_is_closing(c)) {
+    if (!sent_before(c)) {
         return;
     }
     struct fanout_resume resume = fanout_catch_up(s->fanout, &sub, since, form, &first);
@@ -208,7 +219,7 @@ static enum err unsubscribe(struct api_shard *s, struct session *session, const 
 void ws_unsubscribe(struct api_shard *s, struct conn *c, const struct command *cmd)
 {
     struct ask_sub a = {0};
-    if (understand(s, c, cmd, &a)) {
+    if (understand(s, c, cmd, &a) && sent_before(c)) {
         struct buf json = {0};
         struct json_writer w;
         switch (unsubscribe(s, session_of(c), &a)) {

@@ -166,6 +166,20 @@ describe('live markets and their descriptions', () => {
     c.socket.close();
   });
 
+  test('subscriptions that come in one piece all get what comes', async () => {
+    const c = await Client.connect(server.ws);
+    await c.settle();
+    c.socket._socket.cork();
+    for (const channel of ['price_updates', 'ticker', 'app:one', 'app:two']) c.send({ type: 'subscribe', channel });
+    c.socket._socket.uncork();
+    for (let i = 0; i < 4; i++) await c.next('subscribed');
+    const first = await c.next('price_updates');
+    await c.next((m) => m.type === 'price_updates' && m.cursor !== first.cursor);
+    await publish(server, { channel: 'app:one', data: 1 });
+    assert.equal((await c.next('message')).data, 1);
+    c.socket.close();
+  });
+
   test('a MessagePack client says and hears the same objects', async () => {
     const socket = new WebSocket(server.ws, ['other', 'coincast.msgpack.v1']);
     const messages = [];

@@ -149,15 +149,15 @@ TEST(prices_of_one_turn_are_one_message_in_order_of_symbol)
     turn(w, 1);
     assert_int_equal(lines(w, ""), 1);
     struct str text = buf_str(&w->published);
-    assert_contains(text,
-                    "price_updates {\"type\":\"price_updates\",\"data\":{\"BTC\":{\"symbol\":"
-                    "\"BTC\",\"price\":95000.11,\"quote\":\"USD\",\"change_24h\":null,"
-                    "\"volume_24h\":null,\"high_24h\":null,\"low_24h\":null,\"bid\":null,"
-                    "\"ask\":null,\"timestamp\":\"2026-01-01T00:00:00.000Z\",\"stale\":false,"
-                    "\"reason\":null,\"spread_pct\":null,\"feeds\":1,\"outliers\":0,"
-                    "\"sources\":[{\"feed\":\"coinbase\","
-                    "\"instrument\":\"BTC-USD\",\"quote\":\"USD\",\"fresh\":true,\"used\":true}]},"
-                    "\"ETH\":{");
+    assert_contains(
+        text,
+        "price_updates {\"type\":\"price_updates\",\"data\":{\"BTC\":{\"symbol\":"
+        "\"BTC\",\"price\":95000.11,\"quote\":\"USD\",\"change_24h\":null,"
+        "\"volume_24h\":null,\"high_24h\":null,\"low_24h\":null,\"bid\":null,"
+        "\"ask\":null,\"timestamp\":\"2026-01-01T00:00:00.000Z\",\"stale\":false,"
+        "\"reason\":null,\"spread_pct\":null,\"feeds\":1,\"outliers\":0,\"sources\":[{\"feed\":"
+        "\"coinbase\","
+        "\"instrument\":\"BTC-USD\",\"quote\":\"USD\",\"fresh\":true,\"used\":true}]},\"ETH\":{");
     assert_contains(text, "\"price\":3500.12");
     assert_contains(text, "\"mode\":\"demo\"");
     world_free(w);
