@@ -114,6 +114,10 @@ static bool resume(struct sio_client *client, struct sio_state *state, struct st
     state->keys = NULL;
     client->session.authorized = state->authorized;
     buf_add_str(&client->channels, str_of(state->channels));
+    client->channel_count = 0;
+    for (const char *c = state->channels; *c; c++) {
+        client->channel_count += *c == ',';
+    }
     client->form = form_now(sio_session(socket_of(client)), &client->session.member.stream);
     want_all(&w, client);
     (void)fanout_collect(f, w.subs, w.count, &offset, false, client->form, &missed, &result);
@@ -128,12 +132,14 @@ static bool resume(struct sio_client *client, struct sio_state *state, struct st
         give_way(client);
         remember(client, false);
         session_want_prices(client->shard, &client->session, client->keys, client->key_count);
+        want_candles(client, buf_str(&client->channels), true);
         metric_add(&resumed_total, 1);
     } else {
         mem_free(client->keys);
         client->keys = NULL;
         client->key_count = 0;
         buf_clear(&client->channels);
+        client->channel_count = 0;
     }
     buf_fini(&missed);
     buf_fini(&w.names);

@@ -97,7 +97,7 @@ static bool read_symbols(struct request *q, const struct api_shard *s, const str
     return true;
 }
 
-static bool read_channels(struct request *q, const struct json *list)
+static bool read_channels(struct request *q, const struct api_shard *s, const struct json *list)
 {
     struct str name;
     const char *why = NULL;
@@ -107,14 +107,20 @@ static bool read_channels(struct request *q, const struct json *list)
         return false;
     }
     for (size_t i = 0; i < json_count(list); i++) {
-        if (!json_get_str(json_at(list, i), &name) || !channel_valid(name, &why) ||
-            str_find(name, ',', 0) != SIZE_MAX || str_find(name, '"', 0) != SIZE_MAX ||
-            str_find(name, '\\', 0) != SIZE_MAX || str_eq(name, STR("price_updates"))) {
+        struct channel_name read;
+        char canonical[CHANNEL_NAME_MAX];
+        if (!json_get_str(json_at(list, i), &name) || channel_read(name, &read, &why) != OK ||
+            read.kind == KIND_PRICES) {
             snprintf(q->why, sizeof(q->why), "%s",
                      why ? why : "no such channel; prices come with symbols");
             return false;
         }
-        buf_add_str(&q->channels, name);
+        if (read.kind == KIND_CANDLES && !catalogue_find(s->answers->catalogue, read.symbol)) {
+            snprintf(q->why, sizeof(q->why),
+                     "no symbol %.*s is known; GET /api/v1/assets lists all", STR_ARG(read.symbol));
+            return false;
+        }
+        buf_add_str(&q->channels, channel_canonical(name, &read, canonical));
         buf_add_char(&q->channels, ',');
     }
     return true;
@@ -131,7 +137,7 @@ static bool read_object(struct request *q, const struct api_shard *s, const stru
                 return false;
             }
         } else if (str_eq(key, STR("channels"))) {
-            if (!read_channels(q, value)) {
+            if (!read_channels(q, s, value)) {
                 return false;
             }
         } else if (str_eq(key, STR("max_hz"))) {
@@ -252,6 +258,7 @@ static void sio_subscribe(struct sio_client *client, const struct sio_event *e)
         want_channels(&fresh, client, buf_str(&q.channels));
         give_first(client, &fresh);
         session_want_prices(s, &client->session, client->keys, client->key_count);
+        want_candles(client, buf_str(&client->channels), true);
         remember(client, false);
     }
     buf_fini(&all.names);
@@ -324,6 +331,7 @@ static void sio_unsubscribe(struct sio_client *client, const struct sio_event *e
         if (one.len && has_channel(client, one)) {
             drop_channel(client, one);
             leave_channel(client, one);
+            want_candles(client, one, false);
         }
     }
     say_subscribed(client, e, "unsubscribed", buf_str(&q.symbols.unknown));

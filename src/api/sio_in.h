@@ -30,6 +30,8 @@ struct wanted {
 void want_symbols(struct wanted *w, const struct sio_client *client, const uint32_t *keys,
                   size_t count);
 void want_channels(struct wanted *w, const struct sio_client *client, struct str names);
+/* Tells the main half that this client follows the candle channels among these, or not any more. */
+void want_candles(struct sio_client *client, struct str names, bool on);
 /* Everything the client wants, as it stands in the client. */
 void want_all(struct wanted *w, const struct sio_client *client);
 /* The form of the client's transport now, and its stream (NULL: bytes go through the session). */

@@ -78,6 +78,22 @@ void want_channels(struct wanted *w, const struct sio_client *client, struct str
     }
 }
 
+void want_candles(struct sio_client *client, struct str names, bool on)
+{
+    struct api_shard *s = client->shard;
+    struct channel_name name;
+    struct str one;
+    while (str_next(&names, ',', &one)) {
+        const struct catalogue_entry *e = NULL;
+        if (channel_read(one, &name, NULL) == OK && name.kind == KIND_CANDLES) {
+            e = catalogue_find(s->answers->catalogue, name.symbol);
+        }
+        if (e) {
+            session_want_candles(s, &client->session, e->key, name.interval, on);
+        }
+    }
+}
+
 void want_all(struct wanted *w, const struct sio_client *client)
 {
     want_symbols(w, client, client->keys, client->key_count);

@@ -110,6 +110,17 @@ for (const { io, skip } of await backEnds()) {
       c.close();
     });
 
+    test('the open candle comes while it is followed, with its symbol in any case', async () => {
+      const c = await connect({ transports: ['websocket'] });
+      assert.deepEqual((await c.ask('subscribe', { channels: ['candles:btc:15m'] })).channels, ['candles:BTC:15m']);
+      const one = await c.next('candles', (d) => !d.candle.closed, 15_000);
+      assert.deepEqual([one.symbol, one.interval], ['BTC', '15m']);
+      await c.next('candles', (d) => d.candle.trades > one.candle.trades, 15_000);
+      assert.deepEqual((await c.ask('unsubscribe', { channels: ['candles:Btc:15m'] })).channels, []);
+      assert.equal((await c.ask('subscribe', { channels: ['candles:NOPE:15m'] })).code, 'bad_json');
+      c.close();
+    });
+
     test('max_hz is kept to, and what comes is the newest', async () => {
       const fast = await connect({ transports: ['websocket'] });
       const slow = await connect({ transports: ['websocket'] });
@@ -264,6 +275,8 @@ for (const { io, skip } of await backEnds()) {
           assert.deepEqual([now.symbols, now.channels], [['BTC'], [channel]], 'it is still subscribed');
           await r.next('market_update');
           assert.deepEqual((await r.settle()).filter((e) => e.event === 'message'), []);
+          await r.ask('unsubscribe', { channels: [channel] });
+          assert.deepEqual((await r.ask('subscribe', { channels: ['app:another'] })).channels, ['app:another']);
           r.close();
           await proxy.stop();
         }
