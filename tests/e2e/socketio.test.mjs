@@ -2,7 +2,7 @@
  * the simulated market. SPDX-License-Identifier: MIT */
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import http from 'node:http';
@@ -321,6 +321,8 @@ for (const { io, skip } of await backEnds()) {
       assert.equal(script.status, 200);
       assert.match(script.headers['content-type'], /javascript/);
       assert.ok(script.headers.etag);
+      const npm = readFileSync(new URL('node_modules/socket.io-client/dist/socket.io.min.js', import.meta.url), 'utf8');
+      assert.equal(script.text.trimEnd(), npm.replace(/\/\/# sourceMappingURL=.*/, '').trimEnd(), 'the client of npm');
       const same = await request(server, '/socket.io/socket.io.js', { headers: { 'if-none-match': script.headers.etag } });
       assert.equal(same.status, 304);
 
