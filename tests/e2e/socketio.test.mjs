@@ -135,7 +135,7 @@ for (const { io, skip } of await backEnds()) {
       const c = await connect({ transports: ['websocket'] });
       const garbage = [null, 7, true, {}, { symbols: 5 }, { symbols: [1] }, { symbols: ['BTC'], max_hz: -1 },
         { symbols: ['BTC'], max_hz: 'x' }, { channels: ['nope'] }, { channels: 'app:x' },
-        { channels: ['app:a,b'] }, [{}], [[]], [null], { __proto__: null, constructor: 1 }];
+        { channels: ['app:a,b'] }, ['\u0000'], [{}], [[]], [null], { __proto__: null, constructor: 1 }];
       for (const payload of garbage) {
         const answer = await c.ask('subscribe', payload);
         if (answer.symbols) continue; /* {} and the like ask for nothing */
@@ -143,7 +143,7 @@ for (const { io, skip } of await backEnds()) {
         assert.ok(answer.error.length > 10 && answer.code, JSON.stringify(answer));
         await c.next('error');
       }
-      for (const odd of ['', ' ', '\u0000', '"', 'B'.repeat(5000), 'BTC\n', '\ud83d\ude00', '../x', "';--"]) {
+      for (const odd of ['', ' ', '"', 'B'.repeat(5000), 'BTC\n', '\ud83d\ude00', '../x', "';--"]) {
         const answer = await c.ask('subscribe', [odd, 'BTC']);
         assert.deepEqual(answer.symbols, ['BTC'], JSON.stringify(answer));
         assert.equal(answer.unknown.length, 1);
