@@ -12,8 +12,13 @@ void give_way(struct sio_client *client)
     if (c) {
         conn_write_now(c, (struct str){0}); /* what is left after that owes a `drained` */
     }
-    if (!client->over && sio_client_pending(client) > 0) {
+    if (client->over) {
+        return;
+    }
+    if (sio_client_pending(client) > 0) {
         fanout_stall(client->shard->fanout, &client->session.member);
+    } else { /* e.g. it waited for a poll, and is a WebSocket now */
+        fanout_drained(client->shard->fanout, &client->session.member);
     }
 }
 
