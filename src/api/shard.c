@@ -2,7 +2,7 @@
 #include "api/api.h"
 
 #include "api/session.h"
-#include "api/sio.h"
+#include "api/sio_in.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -97,15 +97,11 @@ void session_want_prices(struct api_shard *s, struct session *session, const uin
     const struct catalogue *known = s->answers->catalogue;
     struct held before = session->held;
     session->held = (struct held){0};
-    for (size_t i = 0; known && i < known->count; i++) {
-        const struct catalogue_entry *e = &known->entries[i];
-        if ((e->flags & SYMBOL_WATCHED) && !(e->flags & SYMBOL_ASKED)) {
-            continue; /* is there without anybody's wish */
-        }
-        for (size_t k = 0; k < count; k++) {
-            if (keys[k] == e->key) {
-                (void)wants_add(&s->wants, &session->held, e->key * WANT_SLOTS + WANT_PRICE);
-            }
+    for (size_t i = 0; i < count; i++) {
+        const struct catalogue_entry *e = catalogue_of_key(known, keys[i]);
+        /* What is watched and was not asked for is there without anybody's wish. */
+        if (e && (!(e->flags & SYMBOL_WATCHED) || (e->flags & SYMBOL_ASKED))) {
+            (void)wants_add(&s->wants, &session->held, e->key * WANT_SLOTS + WANT_PRICE);
         }
     }
     for (uint32_t i = 0; i < before.count; i++) {
@@ -380,7 +376,8 @@ struct api_shard *api_shard_new(const struct api_shard_opts *opts)
         .loop = opts->loop,
         .ops = &fanout_ops,
         .self = s,
-        .max_subs = opts->settings->max_subscriptions,
+        /* What clients may have is told them by those who read their wishes. */
+        .max_subs = max_size(opts->settings->max_subscriptions, SIO_SUBS_MAX),
         .window_bits = opts->net.deflate_policy.server_window_bits,
     });
     s->sio = sio_shard_new(s, (unsigned)opts->index, &s->opts.net);
@@ -460,4 +457,10 @@ void api_shard_cut(struct api_shard *s)
 {
     engine_close_all(sio_engine(s->sio));
     net_close_all(s->net);
+}
+
+void api_shard_finish(struct api_shard *s)
+{
+    s->finished = true;
+    engine_close_all(sio_engine(s->sio)); /* sessions that poll and have no conn now */
 }

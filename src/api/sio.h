@@ -23,7 +23,9 @@ struct sio_client {
     size_t key_count;
     struct buf channels; /* names, each with a comma behind */
     size_t channel_count;
-    char pid[36]; /* secret, for resuming; "": not to be resumed */
+    uint64_t owner; /* number of this client, of those of all shards */
+    bool over;      /* it has left: nothing may be done for it any more */
+    char pid[36];   /* secret, for resuming; "": not to be resumed */
 };
 
 /* The server of a shard; NULL when it can't be made. */
@@ -51,6 +53,7 @@ struct sio_state {
     uint32_t *keys;
     size_t key_count;
     char *channels; /* as in the client; "" none */
+    uint64_t owner; /* of the client that told it last */
     bool authorized, gone;
     uint64_t gone_ms; /* loop time of the main half */
 };

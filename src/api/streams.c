@@ -99,6 +99,12 @@ static bool read_wishes(struct api_shard *s, struct conn *c, const struct http_r
         buf_fini(&detail);
     } else if (e != OK) {
         reply_problem(c, 422, "Unprocessable Content", why, (struct str){0});
+    } else if (w->count > s->opts.settings->max_subscriptions) {
+        char detail[80];
+        snprintf(detail, sizeof(detail), "At most %zu channels can be named here.",
+                 s->opts.settings->max_subscriptions);
+        reply_problem(c, 422, "Unprocessable Content", detail, (struct str){0});
+        e = ERR_LIMIT;
     }
     return e == OK;
 }

@@ -125,6 +125,8 @@ enum err fanout_join(struct fanout *f, struct member *m, enum frame_form form,
                      const struct fanout_sub *subs, size_t count) MUST_CHECK;
 /* ERR_NOT_FOUND: was not subscribed. */
 enum err fanout_unsubscribe(struct fanout *f, struct member *m, struct str channel) MUST_CHECK;
+/* Unsubscribes from all of these channels that it has, in one step. */
+void fanout_drop(struct fanout *f, struct member *m, const struct fanout_sub *subs, size_t count);
 bool fanout_subscribed(const struct fanout *f, const struct member *m, struct str channel);
 /* The subscription as it stands; its texts and keys (sorted, each once) are borrowed until the
  * member's subscriptions change. False: not subscribed. */

@@ -57,7 +57,8 @@ struct engine_handler {
      * close", "transport error", "ping timeout", "parse error", "forced close", "too slow". */
     void (*closed)(void *self, struct engine_session *s, const char *why);
     /* The request names a session of another shard: conn_hand_over() it there. The number is the
-     * client's word, any below ENGINE_MAX_SHARDS. NULL: such a sid is unknown. */
+     * client's word, any below ENGINE_MAX_SHARDS: engine_refuse_sid() where there is no such shard.
+     * NULL: such a sid is unknown. */
     void (*elsewhere)(void *self, struct conn *c, const struct http_request *r, struct str body,
                       unsigned shard);
 };
@@ -92,6 +93,8 @@ void engine_each(struct engine *e, void (*fn)(void *self, struct engine_session 
 /* Answers everything under the path. `link` is that of `c`. */
 void engine_request(struct engine *e, struct conn *c, struct engine_link *link,
                     const struct http_request *r, struct str body);
+/* For `elsewhere`, when there is no such shard: as for any sid that is unknown. */
+void engine_refuse_sid(struct engine *e, struct conn *c, const struct http_request *r);
 bool engine_on_message(struct engine_link *link, struct conn *c, bool binary, struct str text);
 bool engine_on_drained(struct engine_link *link, struct conn *c);
 /* From net_handler.closing. */

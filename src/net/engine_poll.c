@@ -396,6 +396,16 @@ static struct engine_session *find(struct asked *a)
     return s;
 }
 
+void engine_refuse_sid(struct engine *e, struct conn *c, const struct http_request *r)
+{
+    struct asked a = {.e = e, .c = c, .r = r};
+    if (e->opts.handler->cors) {
+        e->opts.handler->cors(e->opts.self, c, r, &a.cors);
+    }
+    refuse(&a, SID_UNKNOWN, NULL);
+    buf_fini(&a.cors);
+}
+
 void engine_request(struct engine *e, struct conn *c, struct engine_link *link,
                     const struct http_request *r, struct str body)
 {
