@@ -2,7 +2,7 @@
 #include "api/api.h"
 
 #include "api/session.h"
-#include "api/sio_in.h"
+#include "api/sio.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -376,8 +376,7 @@ struct api_shard *api_shard_new(const struct api_shard_opts *opts)
         .loop = opts->loop,
         .ops = &fanout_ops,
         .self = s,
-        /* What clients may have is told them by those who read their wishes. */
-        .max_subs = max_size(opts->settings->max_subscriptions, SIO_SUBS_MAX),
+        .max_subs = opts->settings->max_subscriptions,
         .window_bits = opts->net.deflate_policy.server_window_bits,
     });
     s->sio = sio_shard_new(s, (unsigned)opts->index, &s->opts.net);

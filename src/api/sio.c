@@ -142,7 +142,6 @@ static void welcome_back(struct sio_client *client, const struct sio_state *stat
         fanout_replay(client->shard->fanout, &client->session.member, w->subs, w->count, offset);
     }
     remember(client, false);
-    sio_want_feeds(client);
     metric_add(&resumed_total, 1);
 }
 
@@ -309,7 +308,13 @@ static void on_cors(void *self, struct conn *c, const struct http_request *r, st
     if (lines->len) {
         buf_add_lit(lines, "Access-Control-Allow-Credentials: true\r\n");
     }
+    if (lines->len && r->method == HTTP_OPTIONS) {
+        buf_add_lit(lines, "Access-Control-Allow-Methods: GET, POST\r\n"
+                           "Access-Control-Allow-Headers: Authorization, Content-Type\r\n"
+                           "Access-Control-Max-Age: 600\r\n");
+    }
 }
+
 /* ---- sessions of other shards ---- */
 
 void letter_adopt(void *self, void *owned_parcel, uint64_t number)

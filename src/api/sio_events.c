@@ -314,7 +314,6 @@ static void subscribe(struct sio_client *client, const struct sio_event *e, cons
         want_symbols(&fresh, client, q->symbols.keys, q->symbols.count);
         want_channels(&fresh, client, buf_str(&q->channels));
         give_first(client, &fresh);
-        sio_want_feeds(client);
         remember(client, false);
     }
     mem_free(before.keys);

@@ -20,8 +20,13 @@ void give_way(struct sio_client *client)
     if (c) {
         conn_write_now(c, (struct str){0}); /* what is left after that owes a `drained` */
     }
+    if (client->over) {
+        return;
+    }
     if (sio_client_pending(client) > 0) {
         fanout_stall(client->shard->fanout, &client->session.member);
+    } else { /* e.g. it waited for a poll, and is a WebSocket now */
+        fanout_drained(client->shard->fanout, &client->session.member);
     }
 }
 
@@ -38,7 +43,8 @@ enum frame_form form_now(struct engine_session *session, struct stream **stream)
 static void want(struct wanted *w, struct str channel, uint32_t interval_ms)
 {
     if (w->count < SIO_SUBS_MAX) {
-        w->subs[w->count++] = (struct fanout_sub){.channel = channel, .interval_ms = interval_ms};
+        w->subs[w->count++] =
+            (struct fanout_sub){.channel = channel, .interval_ms = interval_ms, .unlimited = true};
     }
 }
 
@@ -58,7 +64,8 @@ void want_symbols(struct wanted *w, const struct sio_client *client, const uint3
                                               .interval_ms = interval_of_hz(client->max_hz),
                                               .keys = keys,
                                               .key_count = count,
-                                              .repeat_ms = REPEAT_MS};
+                                              .repeat_ms = REPEAT_MS,
+                                              .unlimited = true};
     want(w, STR("sentiment_update"), 0);
     buf_reserve(&w->names, count * NAME_MAX_LEN); /* so that slices of it stay good */
     for (size_t i = 0; i < count; i++) {
@@ -136,9 +143,12 @@ bool sio_join(struct sio_client *client, const struct wanted *w)
         return true;
     }
     client->form = form_now(session, &client->session.member.stream);
-    return fanout_join(client->shard->fanout, &client->session.member, client->form, w->subs,
-                       w->count) == OK ||
-           client->over;
+    if (fanout_join(client->shard->fanout, &client->session.member, client->form, w->subs,
+                    w->count) != OK) {
+        return client->over;
+    }
+    sio_want_feeds(client);
+    return true;
 }
 
 void sio_want_candles(struct sio_client *client, struct str names, bool on)

@@ -153,12 +153,6 @@ static bool sent_before(struct conn *c)
     return !conn_is_closing(c);
 }
 
-static bool has_room(const struct api_shard *s, const struct session *session, struct str channel)
-{
-    return fanout_sub_count(&session->member) < s->opts.settings->max_subscriptions ||
-           fanout_subscribed(s->fanout, &session->member, channel);
-}
-
 static void subscribe(struct api_shard *s, struct conn *c, const struct command *cmd,
                       const struct ask_sub *a)
 {
@@ -180,8 +174,7 @@ static void subscribe(struct api_shard *s, struct conn *c, const struct command 
     }
     struct fanout_resume resume = fanout_catch_up(s->fanout, &sub, since, form, &first);
     fanout_cursor_text(s->fanout, cursor);
-    if (!has_room(s, session, a->channel) ||
-        fanout_subscribe(s->fanout, &session->member, form, &sub) != OK) {
+    if (fanout_subscribe(s->fanout, &session->member, form, &sub) != OK) {
         refuse(s, c, cmd, "too_many",
                "This client has as many subscriptions as it may; unsubscribe from one first.");
     } else {
