@@ -229,13 +229,19 @@ void archive_set_mode(struct archive *a, enum market_mode mode)
     a->mode = mode;
 }
 
+void archive_stop(struct archive *a)
+{
+    archive_flush(a);
+    timer_stop(a->opts.loop, &a->prune_timer);
+    a->opts.db = NULL;
+}
+
 void archive_free(struct archive *a)
 {
     if (!a) {
         return;
     }
-    timer_stop(a->opts.loop, &a->flush_timer);
-    timer_stop(a->opts.loop, &a->prune_timer);
+    archive_stop(a);
     for (struct list *node = list_pop(&a->questions); node; node = list_pop(&a->questions)) {
         mem_free(containerof(node, struct question, node));
     }

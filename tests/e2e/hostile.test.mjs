@@ -109,7 +109,7 @@ for (const { io, skip } of await backEnds()) {
       const symbols = body.assets.map((a) => a.symbol).slice(0, 500);
       const c = await Sio.connect(server.origin, { transports: ['websocket'] });
       const calm = await Sio.connect(server.origin, { transports: ['websocket'] });
-      for (let n = 0; n < 40; n++) {
+      for (let n = 0; n < 12; n++) {
         c.emit('subscribe', symbols);
         c.emit('unsubscribe', symbols);
         c.emit('subscribe', Array(20_000).fill(`nope`));
