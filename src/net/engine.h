@@ -76,6 +76,8 @@ struct engine_opts {
                           are bounded by net_opts.max_large; 0: ENGINE_MAX_PAYLOAD */
     size_t max_pending;  /* bytes held for a session; 0: 1 MiB */
     size_t max_sessions; /* 0: no limit; beyond it 503 */
+    size_t max_per_peer; /* sessions of one address: they outlive conns; 0: no limit; else 429 */
+    bool limit_loopback; /* peers on loopback are held to it too */
     bool allow_v3;       /* clients of socket.io 2.x */
 };
 

@@ -27,7 +27,8 @@ TEST(a_stopped_archive_writes_nothing_while_the_database_closes)
         .loop = l, .db = db, .market = market, .candles = candles, .loaded = nothing_loaded});
     archive_stop(a);
     clock_advance_us(&clock, (uint64_t)5 * 3600 * 1000000);
-    db_counter_add(db, STR("something"), 1, NULL, NULL); /* so that there is something to wait for */
+    db_counter_add(db, STR("something"), 1, NULL,
+                   NULL); /* so that there is something to wait for */
     db_close(db);
     archive_free(a);
     candles_free(candles);
