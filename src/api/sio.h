@@ -45,9 +45,12 @@ void sio_shard_congested(struct api_shard *s, struct engine_session *session);
 /* ---- what clients were subscribed to, kept by the main half ---- */
 
 #define SIO_REMEMBER_MS 120000
+/* Beyond it those who left first are forgotten: they begin anew, and are told so. */
+#define SIO_MEMORY_BYTES ((size_t)64 << 20)
 
 /* Owned texts. */
 struct sio_state {
+    struct list node; /* of the memory: among those who are gone, in that order */
     char pid[36], sid[SIO_SID_LEN + 1];
     double max_hz;
     uint32_t *keys;
@@ -61,12 +64,16 @@ void sio_state_free(struct sio_state *owned);
 
 struct sio_memory *sio_memory_new(struct loop *l, struct api_main *main);
 void sio_memory_free(struct sio_memory *m);
+/* NULL: nothing is known of that pid. Borrowed. */
+const struct sio_state *sio_memory_find(const struct sio_memory *m, struct str pid);
+size_t sio_memory_bytes(const struct sio_memory *m);
 struct sio_memory *api_main_sio_memory(struct api_main *a);
 /* Another shard and its mailbox; NULL: no such. Fixed once the shards run, so any thread may ask.
  */
 struct api_shard *api_main_shard_at(struct api_main *a, unsigned index, struct mailbox **mail);
 
-/* shard -> main; self is the sio_memory. */
+/* shard -> main; self is the sio_memory. The end of a client whose pid another one has taken over
+ * meanwhile is not heeded. */
 void letter_sio_state(void *self, void *owned_state, uint64_t number);
 struct sio_question {
     struct api_shard *shard;
