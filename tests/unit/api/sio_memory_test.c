@@ -67,8 +67,8 @@ TEST(who_left_is_remembered_for_two_minutes)
     rig_free(r);
 }
 
-/* A client that lost its network comes back before the server knows that the old connection is dead;
- * when it finds out, that says nothing about the new one. */
+/* A client that lost its network comes back before the server knows that the old connection is
+ * dead; when it finds out, that says nothing about the new one. */
 TEST(the_late_end_of_an_old_connection_forgets_nobody)
 {
     struct rig *r = rig_new();
