@@ -5,6 +5,7 @@
  *   COINCAST_BIN=build/asan/coincast node tests/soak/soak.mjs --minutes 4 --source demo --shards 4
  *   ... --source live     against `coincast upstream`, which misbehaves on command
  *   ... --tls             with a certificate of its own
+ *   ... --calm 80         seconds without clients before the end: then no session may be left
  *
  * SPDX-License-Identifier: MIT */
 import assert from 'node:assert/strict';
@@ -28,7 +29,7 @@ const { encode } = require('@msgpack/msgpack');
 const { values: args } = parseArgs({ options: {
   minutes: { type: 'string', default: '4' }, source: { type: 'string', default: 'demo' },
   shards: { type: 'string', default: '4' }, clients: { type: 'string', default: '60' },
-  rate: { type: 'string', default: '10' }, seed: { type: 'string', default: '1' },
+  rate: { type: 'string', default: '10' }, calm: { type: 'string', default: '0' }, seed: { type: 'string', default: '1' },
   io: { type: 'string' }, tls: { type: 'boolean', default: false } } });
 const MINUTES = Number(args.minutes);
 const CLIENTS = Number(args.clients);
@@ -287,6 +288,13 @@ try {
     if (server.ended || REPORT.test(server.stderr)) stop = 0;
   }
   console.log(JSON.stringify(counts));
+  if (Number(args.calm) && !server.ended) {
+    await all;
+    await sleep(Number(args.calm) * 1_000);
+    const rest = await measure(server);
+    console.log(`calm: heap ${mib(rest.heap)} rss ${mib(rest.rss)} conns ${rest.conns} sessions ${rest.sessions}`);
+    assert.equal(rest.sessions, 0, 'no session is left');
+  }
   assert.ok(!server.ended, `it ended by itself: ${JSON.stringify(server.ended)}`);
   /* Clients are still there: it must go all the same. */
   const lingering = await Promise.all(['websocket', 'polling'].map(async (t) => {
