@@ -76,8 +76,7 @@ enum err outlook_apply(struct outlook *o, const struct outlook_report *r, int64_
     take(&o->values, r);
     o->parts[r->part].known = true;
     /* A provider's clock that runs ahead must not keep a value fresh. */
-    o->parts[r->part].as_of_ms =
-        r->as_of_ms > 0 && r->as_of_ms < now_ms ? r->as_of_ms : now_ms;
+    o->parts[r->part].as_of_ms = r->as_of_ms > 0 && r->as_of_ms < now_ms ? r->as_of_ms : now_ms;
     o->parts[r->part].reason[0] = '\0';
     snprintf(o->parts[r->part].source, SENTIMENT_SOURCE_LEN, "%s %s", r->provider, r->method);
     return OK;

@@ -8,12 +8,7 @@
 #include "base/err.h"
 #include "market/sentiment.h"
 
-enum outlook_part {
-    OUTLOOK_MARKET_CAP,
-    OUTLOOK_BREADTH,
-    OUTLOOK_TRENDING,
-    OUTLOOK_PARTS
-};
+enum outlook_part { OUTLOOK_MARKET_CAP, OUTLOOK_BREADTH, OUTLOOK_TRENDING, OUTLOOK_PARTS };
 /* "change of the market capitalisation", for sentences. */
 const char *outlook_part_text(enum outlook_part p);
 

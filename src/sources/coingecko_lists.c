@@ -7,7 +7,8 @@
 
 #include <math.h>
 
-/* Breadth counts this many of the largest coins; the list is longer, as pegged ones are left out. */
+/* Breadth counts this many of the largest coins; the list is longer, as pegged ones are left out.
+ */
 #define BREADTH_COINS 100
 #define COINS_MAX 250 /* a page of the provider has no more */
 #define TRENDING_COINS 15

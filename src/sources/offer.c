@@ -5,7 +5,8 @@
 
 static void add_implausible(enum provider_id id, const char *what, struct buf *why)
 {
-    buf_printf(why, "%s%s's %s is implausible", why->len ? "; " : "", provider_row(id)->title, what);
+    buf_printf(why, "%s%s's %s is implausible", why->len ? "; " : "", provider_row(id)->title,
+               what);
     count_rejected(id);
 }
 
