@@ -394,6 +394,7 @@ void api_shard_free(struct api_shard *s)
     }
     timer_stop(s->loop, &s->heartbeat);
     timer_stop(s->loop, &s->poll_timer);
+    engine_close_all(sio_engine(s->sio)); /* those whose clients did not come to fetch the end */
     net_server_free(s->net);
     sio_free(s->sio);
     wants_fini(&s->wants);

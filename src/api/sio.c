@@ -17,6 +17,9 @@ static struct metric resumed_total = METRIC_COUNTER("coincast_socketio_resumed_t
 void sio_client_write(struct sio_client *client, struct str bytes, bool now)
 {
     struct engine_session *session = sio_session(socket_of(client));
+    if (client->over) {
+        return;
+    }
     if (client->form == FORM_SIO_PACKETS) {
         engine_write_packets(session, str_from(bytes, 1)); /* without the first separator */
     } else if (now) {
@@ -127,7 +130,6 @@ static bool resume(struct sio_client *client, struct sio_state *state, struct st
         (void)sio_join(client, &w); /* it had as many before */
         give_way(client);
         remember(client, false);
-        session_want_prices(client->shard, &client->session, client->keys, client->key_count);
         metric_add(&resumed_total, 1);
     } else {
         mem_free(client->keys);
@@ -234,7 +236,8 @@ static void on_closed(void *self, struct sio_socket *so, const char *why)
     mem_free(client->keys);
     buf_fini(&client->channels);
     client->keys = NULL;
-    client->shard = NULL;
+    client->key_count = 0;
+    client->over = true;
 }
 
 /* The transport changed: the same subscriptions in another form. What was due goes out in the old
@@ -277,7 +280,13 @@ static void on_cors(void *self, struct conn *c, const struct http_request *r, st
     if (lines->len) {
         buf_add_lit(lines, "Access-Control-Allow-Credentials: true\r\n");
     }
+    if (lines->len && r->method == HTTP_OPTIONS) {
+        buf_add_lit(lines, "Access-Control-Allow-Methods: GET, POST\r\n"
+                           "Access-Control-Allow-Headers: Authorization, Content-Type\r\n"
+                           "Access-Control-Max-Age: 600\r\n");
+    }
 }
+
 /* ---- sessions of other shards ---- */
 
 void letter_adopt(void *self, void *owned_parcel, uint64_t number)

@@ -15,6 +15,7 @@ struct sio_memory;
 struct sio_client {
     struct session session; /* first, for the fan-out finds its kind there; kind SESSION_SIO */
     struct api_shard *shard;
+    bool over;           /* closed: whatever is written to it may have ended it */
     struct list waiting; /* in shard->sio_waiting while the memory is asked */
     uint64_t asked;      /* the ticket of that */
     enum frame_form form;

@@ -251,7 +251,6 @@ static void sio_subscribe(struct sio_client *client, const struct sio_event *e)
         want_symbols(&fresh, client, q.symbols.keys, q.symbols.count);
         want_channels(&fresh, client, buf_str(&q.channels));
         give_first(client, &fresh);
-        session_want_prices(s, &client->session, client->keys, client->key_count);
         remember(client, false);
     }
     buf_fini(&all.names);

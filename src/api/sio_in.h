@@ -5,6 +5,8 @@
 #define API_SIO_IN_H
 #include "api/sio.h"
 
+/* Limits of a client: these, and SYMBOLS_MAX symbols; each symbol brings a subscription of its
+ * signals. */
 enum { SIO_CHANNELS_MAX = 50, SIO_SUBS_MAX = 600 };
 
 static inline struct sio_client *client_of(struct sio_socket *so)

@@ -12,8 +12,13 @@ void give_way(struct sio_client *client)
     if (c) {
         conn_write_now(c, (struct str){0}); /* what is left after that owes a `drained` */
     }
+    if (client->over) {
+        return;
+    }
     if (sio_client_pending(client) > 0) {
         fanout_stall(client->shard->fanout, &client->session.member);
+    } else { /* e.g. it waited for a poll, and is a WebSocket now */
+        fanout_drained(client->shard->fanout, &client->session.member);
     }
 }
 
@@ -30,7 +35,8 @@ enum frame_form form_now(struct engine_session *session, struct stream **stream)
 static void want(struct wanted *w, struct str channel, uint32_t interval_ms)
 {
     if (w->count < SIO_SUBS_MAX) {
-        w->subs[w->count++] = (struct fanout_sub){.channel = channel, .interval_ms = interval_ms};
+        w->subs[w->count++] =
+            (struct fanout_sub){.channel = channel, .interval_ms = interval_ms, .unlimited = true};
     }
 }
 
@@ -55,7 +61,8 @@ void want_symbols(struct wanted *w, const struct sio_client *client, const uint3
                                               .interval_ms = interval_of_hz(client->max_hz),
                                               .keys = keys,
                                               .key_count = count,
-                                              .repeat_ms = REPEAT_MS};
+                                              .repeat_ms = REPEAT_MS,
+                                              .unlimited = true};
     want(w, STR("sentiment_update"), 0);
     buf_reserve(&w->names, count * NAME_MAX_LEN); /* so that slices of it stay good */
     for (size_t i = 0; i < count; i++) {
@@ -87,7 +94,7 @@ void want_all(struct wanted *w, const struct sio_client *client)
 void remember(struct sio_client *client, bool gone)
 {
     struct api_shard *s = client->shard;
-    if (!client->pid[0] || s->draining) {
+    if (!client->pid[0] || s->draining || client->over) {
         return;
     }
     struct sio_state *state = mem_zero(sizeof(*state));
@@ -113,6 +120,9 @@ void give_first(struct sio_client *client, const struct wanted *w)
 {
     struct fanout_resume resume;
     struct buf first = {0};
+    if (client->over) {
+        return; /* `w` points into what it had */
+    }
     (void)fanout_collect(client->shard->fanout, w->subs, w->count, NULL, true, client->form, &first,
                          &resume);
     if (first.len) {
@@ -125,10 +135,14 @@ void give_first(struct sio_client *client, const struct wanted *w)
 bool sio_join(struct sio_client *client, const struct wanted *w)
 {
     struct engine_session *session = sio_session(socket_of(client));
-    if (w->count == 0) {
+    if (w->count == 0 || client->over) {
         return true;
     }
     client->form = form_now(session, &client->session.member.stream);
-    return fanout_join(client->shard->fanout, &client->session.member, client->form, w->subs,
-                       w->count) == OK;
+    if (fanout_join(client->shard->fanout, &client->session.member, client->form, w->subs,
+                    w->count) != OK) {
+        return false;
+    }
+    session_want_prices(client->shard, &client->session, client->keys, client->key_count);
+    return true;
 }

@@ -112,6 +112,7 @@ struct fanout_sub {
     bool delta;           /* WebSocket and MessagePack only, else not heeded */
     /* If nothing went out for that long, all rows of the set are sent again; 0: never. */
     uint32_t repeat_ms;
+    bool unlimited; /* max_subs is not heeded: the owner has limits of its own */
 };
 
 /* Adds or replaces one subscription of a member (in `form`, the same for all of its). It is given

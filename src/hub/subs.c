@@ -186,7 +186,8 @@ enum err fanout_join(struct fanout *f, struct member *m, enum frame_form form,
         while (at < count && wants[at].chan != c) {
             at++;
         }
-        if (!c || at >= f->opts.max_subs || !keys_valid(&subs[i])) {
+        bool fits = subs[i].unlimited || at < f->opts.max_subs;
+        if (!c || !fits || !keys_valid(&subs[i])) {
             if (c) {
                 chan_release(f, c);
             }

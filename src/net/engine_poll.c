@@ -181,7 +181,7 @@ void engine_end_poll(struct engine_session *s, const char *packet)
         eio_payload_add(out, form, false, str_of(packet));
     } else {
         take_held(s, form, out);
-        if (s->state == ENGINE_CLOSING && !engine_has_held(s)) {
+        if (s->state == ENGINE_CLOSING && out->len == 0) {
             eio_payload_add(out, form, false, STR("1"));
         }
     }
@@ -201,9 +201,11 @@ void engine_answer_poll(struct engine_session *s)
         }
         break;
     case ENGINE_CLOSING:
+        /* The end comes in a poll of its own: clients drop messages that come beside it. */
         if (s->poll) {
+            bool last = s->leaving || !engine_has_held(s);
             engine_end_poll(s, s->leaving ? "6" : NULL);
-            if (s->leaving || !engine_has_held(s)) {
+            if (last) {
                 engine_forget(s);
             }
         }

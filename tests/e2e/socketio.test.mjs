@@ -135,7 +135,7 @@ for (const { io, skip } of await backEnds()) {
       const c = await connect({ transports: ['websocket'] });
       const garbage = [null, 7, true, {}, { symbols: 5 }, { symbols: [1] }, { symbols: ['BTC'], max_hz: -1 },
         { symbols: ['BTC'], max_hz: 'x' }, { channels: ['nope'] }, { channels: 'app:x' },
-        { channels: ['app:a,b'] }, [{}], [[]], [null], { __proto__: null, constructor: 1 }];
+        { channels: ['app:a,b'] }, ['\u0000'], [{}], [[]], [null], { __proto__: null, constructor: 1 }];
       for (const payload of garbage) {
         const answer = await c.ask('subscribe', payload);
         if (answer.symbols) continue; /* {} and the like ask for nothing */
@@ -143,7 +143,7 @@ for (const { io, skip } of await backEnds()) {
         assert.ok(answer.error.length > 10 && answer.code, JSON.stringify(answer));
         await c.next('error');
       }
-      for (const odd of ['', ' ', '\u0000', '"', 'B'.repeat(5000), 'BTC\n', '\ud83d\ude00', '../x', "';--"]) {
+      for (const odd of ['', ' ', '"', 'B'.repeat(5000), 'BTC\n', '\ud83d\ude00', '../x', "';--"]) {
         const answer = await c.ask('subscribe', [odd, 'BTC']);
         assert.deepEqual(answer.symbols, ['BTC'], JSON.stringify(answer));
         assert.equal(answer.unknown.length, 1);
@@ -317,9 +317,10 @@ for (const { io, skip } of await backEnds()) {
         s.on('connect', () => s.emit('subscribe', ['BTC'], (a) => { window.ok = a.symbols[0] === 'BTC'; }));
         s.on('connect_error', (e) => { window.refused = e.message; });
         s.on('market_update', (m) => Object.assign(window.rows, m));</script>`;
+      let html = page;
       const host = createServer((_, response) => {
         response.setHeader('content-type', 'text/html');
-        response.end(page);
+        response.end(html);
       });
       await new Promise((done) => host.listen(0, '127.0.0.1', done));
       const origin = `http://127.0.0.1:${host.address().port}`;
@@ -330,9 +331,7 @@ for (const { io, skip } of await backEnds()) {
         const tab = await browser.newPage();
         await tab.goto(origin); /* of an origin that `server` does not allow */
         await tab.waitForFunction(() => window.refused, undefined, { timeout: 10_000 });
-        await tab.route('**/*', async (route) => (route.request().url() === `${origin}/`
-          ? route.fulfill({ contentType: 'text/html', body: page.replaceAll(server.origin, own.origin) })
-          : route.continue()));
+        html = page.replaceAll(server.origin, own.origin);
         await tab.goto(`${origin}/`);
         await tab.waitForFunction(() => window.ok && window.rows.BTC?.price > 0, undefined, { timeout: 15_000 });
         assert.equal(await tab.evaluate(() => s.io.engine.transport.name), 'websocket');

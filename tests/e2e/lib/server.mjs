@@ -9,6 +9,7 @@ import https from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = resolve(fileURLToPath(import.meta.url), '../../../..');
@@ -16,6 +17,18 @@ export const BIN = resolve(process.env.COINCAST_BIN ?? join(ROOT, 'build/release
 export const TOKEN = 'e2e-token-0123456789';
 const START_MS = 15_000;
 const STOP_MS = 10_000;
+
+/* What a failed test left running must not keep its file from ending. */
+const running = new Set();
+if (process.env.NODE_TEST_CONTEXT) {
+  after(() => {
+    for (const p of running) p.kill('SIGKILL');
+    setTimeout(() => {
+      console.error('a test left something open');
+      process.exit(1);
+    }, STOP_MS).unref();
+  });
+}
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -54,9 +67,11 @@ export class Process {
     this.child.stdout.setEncoding('utf8').on('data', (text) => (this.stdout += text));
     this.child.stderr.setEncoding('utf8').on('data', (text) => (this.stderr += text));
     this.ended = null; /* {code, signal} */
+    running.add(this);
     this.exited = new Promise((done, fail) => {
       this.child.once('error', fail);
       this.child.once('close', (code, signal) => {
+        running.delete(this);
         this.ended = { code, signal };
         done(this.ended);
       });

@@ -80,6 +80,9 @@ TEST(a_refused_subscription_leaves_no_channel_behind)
                ERR_LIMIT);
     fanout_stats(rig->fanout, &stats);
     assert_int_equal(stats.channels, 1);
+    assert_err(fanout_subscribe(rig->fanout, &c.member, FORM_WS,
+                                &(struct fanout_sub){.channel = STR("b"), .unlimited = true}),
+               OK);
     client_fini(&c);
     fanout_stats(rig->fanout, &stats);
     assert_int_equal(stats.channels, 0);
