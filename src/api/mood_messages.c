@@ -179,6 +179,8 @@ static void write_topics(struct json_writer *w, const struct sentiment *s, int64
     json_key(w, "trending_from");
     json_object(w);
     write_origin(w, s->topics_source, s->topics_as_of_ms, now_ms);
+    json_key(w, "reason");
+    json_text(w, s->topics_reason[0] ? s->topics_reason : NULL);
     json_object_end(w);
 }
 
@@ -212,6 +214,6 @@ void message_sentiment(struct buf *out, const struct sentiment *s, int64_t now_m
     write_parts(&w, s, now_ms);
     write_missing(&w, s);
     json_key(&w, "reason");
-    json_text(&w, s->available ? NULL : "none of its parts is known");
+    json_text(&w, s->available ? NULL : "none of its parts is known and young enough");
     json_object_end(&w);
 }

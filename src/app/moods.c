@@ -275,6 +275,7 @@ static void look_at_topics(const struct moods *m, int64_t now_ms,
     in->topics = movers;
     in->topic_count = find_movers(m, movers);
     in->topics_source = FOLLOWED;
+    in->topics_reason = o->parts[OUTLOOK_TRENDING].reason;
     in->topics_as_of_ms = now_ms;
 }
 

@@ -214,6 +214,8 @@ void sentiment_make(const struct sentiment_inputs *in, int64_t now_ms, struct se
     } else if (out->parts[SENTIMENT_MOMENTUM].present) {
         out->fear_greed_estimated = as_index(out->parts[SENTIMENT_MOMENTUM].value);
     }
+    snprintf(out->topics_reason, SENTIMENT_REASON_LEN, "%s",
+             in->topics_reason ? in->topics_reason : "");
     out->topic_count = min_size(in->topic_count, SENTIMENT_TOPICS_MAX);
     if (out->topic_count > 0) {
         memcpy(out->topics, in->topics, out->topic_count * sizeof(*in->topics));

@@ -58,7 +58,8 @@ struct sentiment_inputs {
     const char *sources[SENTIMENT_PARTS], *reasons[SENTIMENT_PARTS];
     const struct sentiment_topic *topics; /* what people look at now, the first is the top */
     size_t topic_count;
-    const char *topics_source; /* NULL: "" */
+    /* Whose they are, and why they are not the ones that were wanted. NULL: "". */
+    const char *topics_source, *topics_reason;
     int64_t topics_as_of_ms;
 };
 
@@ -81,6 +82,7 @@ struct sentiment {
     struct sentiment_topic topics[SENTIMENT_TOPICS_MAX];
     size_t topic_count;
     char topics_source[SENTIMENT_SOURCE_LEN]; /* "" without topics */
+    char topics_reason[SENTIMENT_REASON_LEN]; /* why there are none or others than wanted; "" */
     int64_t topics_as_of_ms;
 };
 

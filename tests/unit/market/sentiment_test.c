@@ -243,8 +243,11 @@ TEST(topics_are_copied_up_to_their_ceiling)
     assert_int_equal(s.topic_count, SENTIMENT_TOPICS_MAX);
     assert_string_equal(s.topics[0].symbol, "PEPE");
     assert_near(s.topics[0].change_24h_pct, 12.5, 0);
+    assert_string_equal(s.topics_reason, "");
     in.topic_count = 0; /* of nothing there is no source */
+    in.topics_reason = "CoinGecko: time-out";
     sentiment_make(&in, NOW, &s);
+    assert_string_equal(s.topics_reason, "CoinGecko: time-out");
     assert_string_equal(s.topics_source, "");
     assert_int_equal(s.topics_as_of_ms, 0);
 }

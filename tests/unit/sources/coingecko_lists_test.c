@@ -25,9 +25,9 @@ static enum err markets_with(const char *coin, struct buf *why)
     struct buf body = {0};
     buf_add_char(&body, '[');
     for (int i = 0; i < 5; i++) {
-        buf_printf(&body,
-                   "{\"symbol\":\"c%d\",\"current_price\":2.5,\"price_change_percentage_24h\":0.1},",
-                   i);
+        buf_printf(
+            &body,
+            "{\"symbol\":\"c%d\",\"current_price\":2.5,\"price_change_percentage_24h\":0.1},", i);
     }
     buf_add_str(&body, str_of(coin));
     buf_add_char(&body, ']');
@@ -147,8 +147,8 @@ TEST(only_the_100_largest_count)
 
 TEST(recorded_trending_coins_keep_their_order)
 {
-    static const char *const symbols[] = {"MATIC", "SHIB", "SAFEMOON", "SOL", "CAKE", "XRP",
-                                          "SUSHI"};
+    static const char *const symbols[] = {"MATIC", "SHIB", "SAFEMOON", "SOL",
+                                          "CAKE",  "XRP",  "SUSHI"};
     const struct outlook_values *v = &reading.outlook;
     read_recorded(coingecko_parse_trending, "http/coingecko/search_trending.json");
     assert_int_equal(v->topic_count, ARRAY_LEN(symbols));
@@ -173,7 +173,8 @@ TEST(trending_is_sorted_by_score_and_odd_entries_are_left_out)
     const struct outlook_values *v = &reading.outlook;
     static const char body[] =
         "{\"coins\":[{\"item\":{\"name\":\"Third\",\"symbol\":\"c\",\"score\":2}},7,"
-        "{\"item\":{\"name\":\"\",\"symbol\":\"x\",\"score\":0}},{\"item\":{\"name\":\"No symbol\"}},"
+        "{\"item\":{\"name\":\"\",\"symbol\":\"x\",\"score\":0}},{\"item\":{\"name\":\"No "
+        "symbol\"}},"
         "{\"other\":{\"name\":\"Not inside\",\"symbol\":\"y\"}},"
         "{\"item\":{\"name\":\"First\",\"symbol\":\"a\",\"score\":0,"
         "\"data\":{\"price_change_percentage_24h\":{\"btc\":9,\"usd\":\"2.5\"}}}},"
