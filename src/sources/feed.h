@@ -35,6 +35,12 @@ struct feed_hole {
     bool asked;             /* REST was asked */
 };
 
+/* How many trades it lacks. */
+static inline uint64_t feed_hole_size(const struct feed_hole *hole)
+{
+    return hole->to - hole->from + 1;
+}
+
 struct feed_row {
     char *instrument; /* owned */
     uint32_t symbol;

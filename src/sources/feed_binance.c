@@ -67,7 +67,7 @@ static enum err read_list(struct str body, feed_symbol_fn symbol, void *self, co
 static void trades_path(struct buf *out, const struct feed_row *row, const struct feed_hole *hole)
 {
     buf_printf(out, "/api/v3/historicalTrades?symbol=%s&fromId=%llu&limit=%llu", row->instrument,
-               (unsigned long long)hole->from, (unsigned long long)(hole->to - hole->from + 1));
+               (unsigned long long)hole->from, (unsigned long long)feed_hole_size(hole));
 }
 
 static bool read_trade(struct scan *s, struct exchange_event *e)

@@ -201,7 +201,6 @@ struct feed *exchange_feed(struct exchange *x, enum venue v, size_t symbol)
         *place = mem_zero(sizeof(**place));
         (*place)->venue = v;
         (*place)->symbol = symbol;
-        (*place)->month = -1;
     }
     return *place;
 }

@@ -39,7 +39,6 @@ struct feed {
     int64_t kline_minute;
     int64_t skip; /* trades still to be left out */
     bool spare;   /* the next one is sent whatever is ordered */
-    double month; /* Coinbase: coins in the 29 days before today; below 0: not asked yet */
 };
 
 struct exchange_session {

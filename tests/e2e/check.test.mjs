@@ -237,7 +237,7 @@ describe('coincast check', () => {
       ...upstream.feeds, COINCAST_SYMBOLS: 'BTC,ETH' };
     const server = await startServer({ source: 'none', env: others });
     await server.stop();
-    assert.match(server.log, /COINCAST_SYMBOLS/);
+    assert.match(server.log, /DATABASE_URL/);
     const { stdout } = await check({ ...others, COINCAST_SOURCE: 'none' });
     assert.match(stdout, /^DATABASE_URL +is set, but/m);
     const help = await run(['upstream', '--help'], { env: { COINCAST_SHARDS: 'many', COINCAST_X: '1' } });

@@ -11,7 +11,7 @@ const web = new URL('../../../web/light/', import.meta.url);
 
 /* The same map of files to URLs that the server embeds. */
 export function readPaths() {
-  return readFileSync(new URL('PATHS', web), 'utf8').trim().split('\n').map((line) => {
+  return readFileSync(new URL('PATHS', web), 'utf8').split('\n').filter((line) => /^[^#]/.test(line)).map((line) => {
     const [, file, url, type] = /^(\S+) (\S+) (.+)$/.exec(line);
     return { url, type, body: readFileSync(new URL(file, web)) };
   });
