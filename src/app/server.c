@@ -116,6 +116,16 @@ static void on_changed(void *self)
     api_main_changed(s->api);
 }
 
+static enum err on_outlook(void *self, const struct outlook_report *r)
+{
+    return markets_outlook(((struct server *)self)->markets, r);
+}
+
+static void on_outlook_failed(void *self, enum outlook_part part, const char *why)
+{
+    markets_outlook_failed(((struct server *)self)->markets, part, why);
+}
+
 static void on_mode_changed(void *self)
 {
     struct server *s = self;
@@ -473,6 +483,8 @@ static enum err open_feed(struct server *s, struct buf *error)
                                         .recorder = s->recorder,
                                         .summary = &s->summary,
                                         .changed = on_changed,
+                                        .outlook = on_outlook,
+                                        .outlook_failed = on_outlook_failed,
                                         .mode_changed = on_mode_changed,
                                         .source_changed = on_source_changed,
                                         .self = s},

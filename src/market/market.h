@@ -153,6 +153,9 @@ struct market_totals {
     struct market_mover gainers[MARKET_MOVERS], losers[MARKET_MOVERS];
     size_t gainer_count, loser_count;
 };
+/* A coin known to be pegged to the dollar (in upper case): its volume and calm say nothing about
+ * the market. */
+bool market_is_pegged(const char *symbol);
 /* Volume, movers and counts are those of the fresh symbols. */
 void market_totals(const struct market *m, struct market_totals *out);
 
