@@ -1,12 +1,12 @@
 // Tables of the records, and the goals: ratios within one rotation, medians over rotations.
 import { median } from "./load.mjs";
 
-const number = (value, digits = 2) => (value === null || value === undefined || !Number.isFinite(value) ? "-" : value.toFixed(digits));
+export const number = (value, digits = 2) => (value === null || value === undefined || !Number.isFinite(value) ? "-" : value.toFixed(digits));
 const ms = (us) => number(us === null || us === undefined ? null : us / 1000, us >= 100000 ? 0 : 1);
 const thousands = (value) => (value === null || !Number.isFinite(value) ? "-" : `${Math.round(value / 1000)}k`);
-const table = (head, rows) =>
+export const table = (head, rows) =>
   [`| ${head.join(" | ")} |`, `|${head.map(() => "---").join("|")}|`, ...rows.map((row) => `| ${row.join(" | ")} |`)].join("\n");
-const unique = (list) => [...new Set(list)];
+export const unique = (list) => [...new Set(list)];
 
 /** Records of a kind whose fields equal `where`, those that failed left out. */
 const pick = (records, what, where) =>
@@ -24,7 +24,7 @@ export function pairedRatio(records, what, server, base, where, value, baseWhere
   return { ratio: median(ratios), runs: ratios.length };
 }
 
-const mid = (records, what, where, value) => median(pick(records, what, where).map(value));
+export const mid = (records, what, where, value) => median(pick(records, what, where).map(value));
 const costOf = (r) => r.cpu_us_per_delivery;
 
 function costTables(records) {
@@ -191,8 +191,7 @@ function httpTable(records) {
   if (all.length === 0) return [];
   const rows = unique(all.map((r) => r.server)).map((server) => {
     const at = (value) => mid(records, "http", { server }, value);
-    const paced = records.find((r) => r.what === "paced" && r.server === server && !r.failed);
-    return [server, number(at((r) => r.cpu_us_per_request)), thousands(at((r) => r.requests_per_s)), paced ? number(paced.p99_us / 1000, 2) : "-"];
+    return [server, number(at((r) => r.cpu_us_per_request)), thousands(at((r) => r.requests_per_s)), number(pacedOf(records, server), 2)];
   });
   const body = all.find((r) => !r.failed)?.body_bytes;
   return [
@@ -200,6 +199,9 @@ function httpTable(records) {
       table(["server", "CPU us a request", "requests/s", "p99 ms at 10,000/s beside 1,000 idle clients"], rows),
   ];
 }
+
+/** p99 in ms of a GET at 10,000/s. */
+export const pacedOf = (records, server) => mid(records, "paced", { server }, (r) => r.p99_us / 1000);
 
 /** Rows of [goal, target, value, met]. */
 export function goals(records) {
@@ -229,8 +231,7 @@ export function goals(records) {
     add(`${server}: own code, one in flight, us`, 0.4, ownOf(records, server, "w1"), 3);
     add(`${server}: own code, coalesced, us`, 0.06, ownOf(records, server, "b16"), 4);
     add(`${server}: CPU of a GET / nginx`, 1, pairedRatio(records, "http", server, "nginx", {}, (r) => r.cpu_us_per_request).ratio);
-    const paced = records.find((r) => r.what === "paced" && r.server === server && !r.failed);
-    add(`${server}: GET p99 at 10,000/s, ms`, 1, paced ? paced.p99_us / 1000 : null);
+    add(`${server}: GET p99 at 10,000/s, ms`, 1, pacedOf(records, server));
     const stalled = pick(records, "stalled", { server }).length > 0 ? stalledOf(records, server) : null;
     add(`${server}: others' p99 beside stalled / none`, 1.25, stalled?.ratio ?? null);
     add(`${server}: user KiB a stalled client`, 64, stalled ? stalled.user / 1024 : null, 1);
