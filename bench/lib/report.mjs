@@ -9,7 +9,7 @@ export const table = (head, rows) =>
 export const unique = (list) => [...new Set(list)];
 
 /** Records of a kind whose fields equal `where`, those that failed left out. */
-const pick = (records, what, where) =>
+export const pick = (records, what, where) =>
   records.filter((r) => r.what === what && !r.failed && Object.entries(where).every(([key, value]) => r[key] === value));
 
 /** The bare sender that a server is paired with: of its back end; pooled (coalescing or not) for one in flight. */
@@ -203,13 +203,23 @@ function httpTable(records) {
 /** p99 in ms of a GET at 10,000/s. */
 export const pacedOf = (records, server) => mid(records, "paced", { server }, (r) => r.p99_us / 1000);
 
-/** Rows of [goal, target, value, met]. */
-export function goals(records) {
+/** [goal, target, value, met], or null when there is no value. */
+export function goalRow(goal, target, value, digits = 3, atLeast = false) {
+  if (value === null || !Number.isFinite(value)) return null;
+  const met = atLeast ? value >= target : value <= target;
+  return [goal, `${atLeast ? ">=" : "<="} ${target}`, number(value, digits), met ? "yes" : "no"];
+}
+
+/** Which command made it, where and when the machine was how busy. */
+export const madeOn = (command, about) =>
+  `Made by \`${command}${about.mode === "full" ? "" : ` --${about.mode}`}\` at commit ${about.commit} in ${number(about.minutes, 0)} minutes on ${about.cores} cores (${about.cpu}), ` +
+  `${about.memoryGib} GiB, Linux ${about.kernel}, ${about.compiler}, Node ${about.node}; load average before: ${number(about.busy)}.`;
+
+function goals(records) {
   const rows = [];
-  const add = (goal, target, value, digits = 3, atLeast = false) => {
-    if (value === null || !Number.isFinite(value)) return;
-    const met = atLeast ? value >= target : value <= target;
-    rows.push([goal, `${atLeast ? ">=" : "<="} ${target}`, number(value, digits), met ? "yes" : "no"]);
+  const add = (...goal) => {
+    const row = goalRow(...goal);
+    if (row !== null) rows.push(row);
   };
   for (const server of ["Coincast epoll", "Coincast io_uring"]) {
     const ratio = (what, where, value) => pairedRatio(records, what, server, limitOf(server), where, value).ratio;
@@ -249,8 +259,7 @@ export function report(records, about) {
   const notes = incomplete.map((r) => `- ${r.what}, ${r.server}${r.clients ? `, ${r.clients}` : ""}${r.mode ? ` ${r.mode}` : ""}: ${r.failed ?? r.incomplete}`);
   return [
     "# Results",
-    `Made by \`bench/run${about.mode === "full" ? "" : ` --${about.mode}`}\` at commit ${about.commit} in ${number(about.minutes, 0)} minutes on ${about.cores} cores (${about.cpu}), ` +
-      `${about.memoryGib} GiB, Linux ${about.kernel}, ${about.compiler}, Node ${about.node}; load average before: ${number(about.busy)}. Loopback only; server on core 0, client on core 1; every server freshly started for each cell. ` +
+    `${madeOn("bench/run", about)} Loopback only; server on core 0, client on core 1; every server freshly started for each cell. ` +
       "Microseconds differ between machines and hours; ratios within one rotation are what counts, and below 10 % they are noise.",
     "One in flight, the coalescing bare sender does what the plain one does (there is one frame a send), so it alone stands for both there.",
     ...(records.some((r) => r.what !== "http") ? ["## Goals\n\n" + table(["goal", "target", "measured", "met"], goals(records))] : []),
