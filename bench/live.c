@@ -14,8 +14,8 @@
  *   round    one trade in flight: the time until the last client has it
  *   bare     the same against the bare sender, which is posted a message of the same size
  *
- * Prints a line of JSON when the exchange is there and one with the result. It trusts its peers, which are ours, on loopback.
- * SPDX-License-Identifier: MIT */
+ * Prints a line of JSON when the exchange is there and one with the result. It trusts its peers,
+ * which are ours, on loopback. SPDX-License-Identifier: MIT */
 #include "tools/histogram.h"
 #include "wire/ws.h"
 
@@ -49,9 +49,9 @@ enum { OF_LISTENER = UINT32_MAX - 2, OF_FEED, OF_TIMER };
 struct client {
     int fd;
     bool upgraded, ready;
-    struct buf cut;        /* a frame that is not whole yet */
-    uint32_t *have;        /* by symbol: the newest trade it was told of */
-    uint64_t wants;        /* a bit a symbol */
+    struct buf cut; /* a frame that is not whole yet */
+    uint32_t *have; /* by symbol: the newest trade it was told of */
+    uint64_t wants; /* a bit a symbol */
 };
 
 static struct {
@@ -165,10 +165,11 @@ static void hear_feed(void)
     if (key) {
         char accept_text[WS_ACCEPT_LEN + 1];
         ws_accept(str_make(key + sizeof(key_name) - 1, WS_KEY_LEN), accept_text);
-        buf_printf(&out,
-                   "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                   "Sec-WebSocket-Accept: %s\r\nX-Coincast-Upstream: simulated\r\n\r\n",
-                   accept_text);
+        buf_printf(
+            &out,
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Accept: %s\r\nX-Coincast-Upstream: simulated\r\n\r\n",
+            accept_text);
     } else {
         struct ws_decoder decoder = {0};
         struct ws_item item;
@@ -181,7 +182,8 @@ static void hear_feed(void)
                                  : NULL;
             if (id) {
                 char text[64];
-                snprintf(text, sizeof(text), "{\"result\":null,\"id\":%lu}", strtoul(id + 5, NULL, 10));
+                snprintf(text, sizeof(text), "{\"result\":null,\"id\":%lu}",
+                         strtoul(id + 5, NULL, 10));
                 ws_frame(&out, WS_TEXT, true, false, str_of(text), NULL);
                 live.subscribed = true;
             }
@@ -202,8 +204,10 @@ static void add_lower(struct buf *b, const char *name)
 static void post_trade(struct buf *out, size_t symbol, unsigned cents)
 {
     struct buf body = {0};
-    buf_printf(&body, "[{\"channel\":\"app:bench\",\"data\":{\"symbol\":\"%s\",\"price\":%u.%02u,\"fill\":\"",
-               live.names[symbol], cents / 100, cents % 100);
+    buf_printf(
+        &body,
+        "[{\"channel\":\"app:bench\",\"data\":{\"symbol\":\"%s\",\"price\":%u.%02u,\"fill\":\"",
+        live.names[symbol], cents / 100, cents % 100);
     for (size_t len = BARE_ENVELOPE; len < live.size; len++) {
         buf_add_char(&body, 'x');
     }
@@ -327,7 +331,8 @@ static void subscribe(struct client *c, size_t index)
              STR("{\"type\":\"unsubscribe\",\"channel\":\"dashboard_update\"}"), mask);
     ws_frame(&out, WS_TEXT, true, false,
              STR("{\"type\":\"unsubscribe\",\"channel\":\"btc_price_update\"}"), mask);
-    buf_add_lit(&text, "{\"type\":\"subscribe\",\"channel\":\"price_updates\",\"params\":{\"symbols\":[");
+    buf_add_lit(&text,
+                "{\"type\":\"subscribe\",\"channel\":\"price_updates\",\"params\":{\"symbols\":[");
     for (size_t i = 0; i < live.each; i++) {
         size_t symbol = (index * live.each + i) % live.symbol_count;
         c->wants |= 1ULL << symbol;
@@ -588,8 +593,8 @@ static bool read_flags(int argc, char **argv)
     const struct flag {
         const char *name;
         uint64_t *at;
-    } flags[] = {{"--port", &port}, {"--exchange", &exchange}, {"--clients", &clients},
-                 {"--each", &each}, {"--rate", &live.rate},    {"--ms", &ms},
+    } flags[] = {{"--port", &port},     {"--exchange", &exchange}, {"--clients", &clients},
+                 {"--each", &each},     {"--rate", &live.rate},    {"--ms", &ms},
                  {"--size", &live.size}};
     bool symbols = false;
     for (int i = 2; i + 1 < argc; i += 2) {
