@@ -109,8 +109,8 @@ function livePlan(mode) {
   return [
     ["ingest", live.ingest, { rotations: quick ? 3 : 9, parseMs: quick ? 400 : 800 }],
     ["latency", live.latency, { rotations: quick ? 2 : 5, clients: 100, each: [5, 20], seconds: quick ? 2 : 3 }],
-    ["round", live.rounds, { rotations: quick ? 1 : 5, clients: 10000, seconds: 3 }],
-    ["sets", live.sets, { rotations: quick ? 1 : 3, members: 9900 }],
+    ["round", live.rounds, { rotations: quick ? 1 : 4, clients: 10000, seconds: 2.5 }],
+    ["sets", live.sets, { rotations: quick ? 1 : 2, members: 9900 }],
     ["delta", live.deltas, { speed: 10, seconds: quick ? 10 : 70 }],
     ["get", sections.paced, { rotations: quick ? 2 : 7, names: gets, seconds: 1 }],
   ];
