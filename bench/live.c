@@ -17,6 +17,7 @@
  * Prints a line of JSON when the exchange is there and one with the result. It trusts its peers,
  * which are ours, on loopback. SPDX-License-Identifier: MIT */
 #include "live.h"
+#include "waited.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -155,7 +156,7 @@ static void measure_rounds(void)
     }
 }
 
-static void show(const char *unit)
+static void show(const char *unit, double waited)
 {
     uint64_t p50 = 0, p99 = 0, p999 = 0;
     if (!histogram_quantile(&live.latency, 0.5, &p50) ||
@@ -165,11 +166,11 @@ static void show(const char *unit)
         live_die("nothing was measured");
     }
     printf("{\"%s\":%llu,\"due\":%llu,\"messages\":%llu,\"bytes_each\":%.0f,\"p50_us\":%llu,"
-           "\"p99_us\":%llu,\"p999_us\":%llu,\"max_us\":%llu}\n",
+           "\"p99_us\":%llu,\"p999_us\":%llu,\"max_us\":%llu,\"waited_ms\":%.1f}\n",
            unit, (unsigned long long)live.latency.count, (unsigned long long)live.pairs_due,
            (unsigned long long)live.messages, (double)live.bytes / (double)live.messages,
            (unsigned long long)p50, (unsigned long long)p99, (unsigned long long)p999,
-           (unsigned long long)live.latency.max);
+           (unsigned long long)live.latency.max, waited);
 }
 
 static bool read_symbols(const char *list)
@@ -241,11 +242,12 @@ int main(int argc, char **argv)
         start_exchange();
     }
     connect_all();
+    double waited = waited_ms();
     if (latency) {
         measure_latency();
     } else {
         measure_rounds();
     }
-    show(latency ? "pairs" : "rounds");
+    show(latency ? "pairs" : "rounds", waited_ms() - waited);
     return 0;
 }

@@ -368,4 +368,3 @@ void live_open_client(size_t index)
     live_watch(c->fd, (uint32_t)index);
     say(c->fd, str_make(request, (size_t)len));
 }
-

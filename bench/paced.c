@@ -3,6 +3,7 @@
  * Prints one line of JSON. Trusts its server (ours, on loopback): an answer is one read that ends
  * with the last byte its Content-Length promises. SPDX-License-Identifier: MIT */
 #include "tools/histogram.h"
+#include "waited.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -161,15 +162,18 @@ int main(int argc, char **argv)
     for (long i = 0; i < conns; i++) {
         paced.idle[paced.idle_count++] = open_conn(port);
     }
+    double waited = waited_ms();
     run(rate, duration_ms * 1000);
+    waited = waited_ms() - waited;
     uint64_t p50 = 0, p99 = 0, p999 = 0;
     if (!histogram_quantile(&paced.latency, 0.5, &p50) ||
         !histogram_quantile(&paced.latency, 0.99, &p99) ||
         !histogram_quantile(&paced.latency, 0.999, &p999)) {
         return 1;
     }
-    printf("{\"requests\":%llu,\"bad\":%llu,\"p50_us\":%llu,\"p99_us\":%llu,\"p999_us\":%llu}\n",
+    printf("{\"requests\":%llu,\"bad\":%llu,\"p50_us\":%llu,\"p99_us\":%llu,\"p999_us\":%llu,"
+           "\"waited_ms\":%.1f}\n",
            (unsigned long long)paced.latency.count, (unsigned long long)paced.bad,
-           (unsigned long long)p50, (unsigned long long)p99, (unsigned long long)p999);
+           (unsigned long long)p50, (unsigned long long)p99, (unsigned long long)p999, waited);
     return 0;
 }

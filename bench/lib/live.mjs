@@ -113,7 +113,7 @@ export async function latency(setup, { rotations, clients, each, seconds }) {
     for (const some of each) {
       for (const server of rotate(COINCAST, rotation)) {
         const args = ["--clients", clients, "--each", some, "--rate", 5000, "--ms", seconds * 1000];
-        const tags = { what: "latency", server, rotation, clients, each: some };
+        const tags = { what: "latency", server, rotation, clients, each: some, seconds };
         await record(setup, tags, () => live(setup, server, "latency", args, SYMBOLS));
       }
     }

@@ -253,7 +253,7 @@ export async function paced(setup, { rotations, names, seconds }) {
   const { path, same, response } = await summaryAnswer(setup);
   for (let rotation = 0; rotation < rotations; rotation++) {
     for (const name of rotate(names, rotation)) {
-      const record = { what: "paced", server: name, rotation };
+      const record = { what: "paced", server: name, rotation, seconds };
       const server = await startServer(setup.servers, name, { ...same, response });
       const takesClients = server.load !== undefined;
       let idle;
@@ -269,7 +269,7 @@ export async function paced(setup, { rotations, names, seconds }) {
         await server.close();
       }
       setup.records.push(record);
-      setup.say(`paced ${name}: ${record.failed ?? `p50 ${record.p50_us} us, p99 ${record.p99_us} us`}`);
+      setup.say(`paced ${name}: ${record.failed ?? `p50 ${record.p50_us} us, p99 ${record.p99_us} us, waited ${record.waited_ms} ms`}`);
     }
   }
 }
