@@ -154,7 +154,7 @@ async function main() {
   await sections.makeCertificate(setup);
   await sections.calibrate(setup);
   setup.servers = describeServers(setup);
-  const mode = flags.medium ? "medium" : flags.quick ? "quick" : "full";
+  const mode = flags.quick ? "quick" : flags.medium && !flags.live ? "medium" : "full";
   const wanted = flags.only?.split(",");
   const todo = flags.live ? livePlan(mode) : plan(mode, (server) => !setup.servers[server].missing);
   for (const [name, run, options] of todo) {
