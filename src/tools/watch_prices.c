@@ -55,9 +55,9 @@ static void take_member(struct watch_price *row, struct str key, const struct js
     const struct {
         const char *key;
         double *number;
-    } numbers[] = {{"price", &row->price},        {"change_24h", &row->change_pct},
-                   {"bid", &row->bid},            {"ask", &row->ask},
-                   {"high_24h", &row->high},      {"low_24h", &row->low},
+    } numbers[] = {{"price", &row->price},      {"change_24h", &row->change_pct},
+                   {"bid", &row->bid},          {"ask", &row->ask},
+                   {"high_24h", &row->high},    {"low_24h", &row->low},
                    {"volume_24h", &row->volume}};
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
         if (str_eq(key, str_of(numbers[i].key))) {
@@ -223,17 +223,19 @@ struct column {
     void (*fill)(struct cell *c, const struct watch_price *row);
 };
 static const struct column columns[] = {
-    {" SYMBOL", 7, 0, symbol_cell}, {"PRICE $", 13, 1, last_cell},   {"24 H", 11, 2, change_cell},
-    {"LOW 24 H", 14, 7, low_cell},  {"HIGH 24 H", 14, 7, high_cell}, {"VOLUME $", 12, 7, volume_cell},
-    {"BID", 14, 6, bid_cell},       {"ASK", 14, 6, ask_cell},        {"BID/ASK", 10, 5, spread_cell},
-    {"FEEDS", 6, 4, feeds_cell},    {"AGE", 7, 3, age_cell},
+    {" SYMBOL", 7, 0, symbol_cell},  {"PRICE $", 13, 1, last_cell},
+    {"24 H", 11, 2, change_cell},    {"LOW 24 H", 14, 7, low_cell},
+    {"HIGH 24 H", 14, 7, high_cell}, {"VOLUME $", 12, 7, volume_cell},
+    {"BID", 14, 6, bid_cell},        {"ASK", 14, 6, ask_cell},
+    {"BID/ASK", 10, 5, spread_cell}, {"FEEDS", 6, 4, feeds_cell},
+    {"AGE", 7, 3, age_cell},
 };
 enum { COLUMNS = ARRAY_LEN(columns), RANKS = 8, REASON_MIN = 24, LONG_SYMBOL = 5 };
 
 struct layout {
     size_t widths[COLUMNS]; /* 0: not shown */
     size_t width;           /* of the shown ones */
-    size_t reason; /* columns left for it behind them; 0: it has a line of its own */
+    size_t reason;          /* columns left for it behind them; 0: it has a line of its own */
 };
 
 static struct layout lay_out(size_t room)

@@ -37,10 +37,10 @@ struct watch_table {
     bool color;
     int64_t server_ms; /* now, by the server's clock; 0: not known */
 };
-/* The table under a line that says which rows these are when there are more, with "\r\n" before each
- * line. What has no room is left out: first the day's range and
- * the volume, then bid and ask, spread, feeds, age; a row that is stale or unknown says why behind
- * its numbers, or on a line of its own. Keeps `top` where rows are. */
+/* The table under a line that says which rows these are when there are more, with "\r\n" before
+ * each line. What has no room is left out: first the day's range and the volume, then bid and ask,
+ * spread, feeds, age; a row that is stale or unknown says why behind its numbers, or on a line of
+ * its own. Keeps `top` where rows are. */
 void watch_prices_table(struct watch_prices *p, const struct watch_table *t, struct buf *out);
 /* A line for a pipe for each row that changed since the last call; "\n" behind each. */
 void watch_prices_lines(struct watch_prices *p, int64_t wall_ms, const char *mode, struct buf *out);

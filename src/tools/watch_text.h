@@ -12,8 +12,8 @@ void watch_add_cut(struct buf *out, struct str text, size_t columns);
 /* Blanks, until what was appended since `from` takes that many columns. */
 void watch_pad(struct buf *b, size_t from, size_t columns);
 
-/* For people: 1,234,567.80 with decimals by magnitude, and a price with as many as another; 3.399 T;
- * ▲ +1.25 %; 67 min; 67 min old (below 0: unknown). */
+/* For people: 1,234,567.80 with decimals by magnitude, and a price with as many as another; 3.399
+ * T; ▲ +1.25 %; 67 min; 67 min old (below 0: unknown). */
 void watch_add_price(struct buf *out, double price);
 void watch_add_like(struct buf *out, double value, double like);
 void watch_add_big(struct buf *out, double usd);

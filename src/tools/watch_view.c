@@ -147,6 +147,7 @@ enum watch_change watch_view_take(struct watch_view *v, struct str message, uint
         (void)kept_for(v, root, wall_ms);
         change = watch_prices_take(&v->prices, data) ? WATCH_PRICES : WATCH_NOTHING;
     } else if (str_eq(type, STR("subscribed")) || str_eq(type, STR("error"))) {
+        (void)kept_for(v, root, wall_ms);
         change = take_reply(v, root) ? WATCH_NOTE : WATCH_NOTHING;
     } else if (str_eq(type, STR("server_shutdown"))) {
         change = WATCH_SHUTDOWN;

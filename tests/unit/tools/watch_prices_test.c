@@ -62,8 +62,8 @@ static void a_narrow_one_drops_columns_in_their_order(void **state)
         size_t columns;
         const char *title; /* the last that still stands */
         const char *gone;  /* the one that does not */
-    } cases[] = {{150, "VOLUME $", ""}, {110, "ASK", "VOLUME $"}, {60, "BID/ASK", "ASK   BID"},
-                 {44, "FEEDS", "BID"},  {38, "AGE", "FEEDS"},     {31, "24 H", "AGE"},
+    } cases[] = {{150, "VOLUME $", ""},  {110, "ASK", "VOLUME $"}, {60, "BID/ASK", "ASK   BID"},
+                 {44, "FEEDS", "BID"},   {38, "AGE", "FEEDS"},     {31, "24 H", "AGE"},
                  {20, "PRICE $", "24 H"}};
     (void)state;
     struct watch_prices p = {0};
