@@ -10,10 +10,10 @@ import { startServer, until } from './server.mjs';
 
 export const seqOf = (cursor) => Number(cursor.slice(cursor.lastIndexOf('-') + 1));
 
-/* `serve --source live` on the feeds and the REST of `upstream`; `symbols` are followed, and their
- * prices are there when it comes back. */
+/* `serve --source live` on the feeds and the REST of `upstream`; `symbols` are followed, and when it
+ * comes back their prices are there from that many `feeds` (0: nothing is waited for). */
 export async function startMarket(upstream, { symbols = ['BTC', 'ETH', 'SOL', 'DOGE'], env = {}, args = [],
-  ready = true, ...options } = {}) {
+  feeds = 3, ...options } = {}) {
   const dir = await mkdtemp(join(tmpdir(), 'coincast-e2e-'));
   const log = join(dir, 'published.log');
   const server = await startServer({
@@ -28,11 +28,11 @@ export async function startMarket(upstream, { symbols = ['BTC', 'ETH', 'SOL', 'D
     .find((c) => c.name === `${name} feed`);
   server.row = async (symbol) => (await json(server, `/api/v1/prices?symbols=${symbol}`)).body.data?.[symbol];
   server.asset = async (symbol) => (await json(server, `/api/v1/assets/${symbol}`)).body;
-  if (ready) {
+  if (feeds) {
     await until(async () => {
       const { data } = (await json(server, '/api/v1/prices')).body;
-      return symbols.every((s) => data?.[s]?.price > 0 && data[s].feeds > 0);
-    }, 'prices of all symbols', 30_000).catch((error) => {
+      return symbols.every((s) => data?.[s]?.price > 0 && data[s].feeds >= feeds);
+    }, 'prices of all symbols', 60_000).catch((error) => {
       server.kill('SIGKILL');
       error.message += `\n${server.log}`;
       throw error;
@@ -53,12 +53,13 @@ export function readPublished(path) {
 /* What the rows of price_updates were at any place in the count of messages. */
 export class Rows {
   constructor(published) {
-    this.all = new Map(); /* symbol -> [{seq, row}], rising */
+    this.all = new Map(); /* symbol -> [{seq, at (Unix ms), row}], rising */
     for (const { seq, channel, text } of published) {
       if (channel !== 'price_updates') continue;
-      for (const [symbol, row] of Object.entries(JSON.parse(text).data)) {
+      const { data, timestamp } = JSON.parse(text);
+      for (const [symbol, row] of Object.entries(data)) {
         if (!this.all.has(symbol)) this.all.set(symbol, []);
-        this.all.get(symbol).push({ seq, row });
+        this.all.get(symbol).push({ seq, at: Date.parse(timestamp), row });
       }
       this.last = seq;
     }
