@@ -294,8 +294,9 @@ static void put_down(struct market *m, struct symbol *s, enum market_venue v, co
     } else {
         f->down = reason;
     }
-    /* While nobody tells us the book moves on. */
+    /* While nobody tells us the market moves on: what was last is no price of now any more. */
     q->bid = q->ask = (struct decimal){0};
+    f->has_last = false;
     make_and_tell(m, s, m->now_ms);
 }
 

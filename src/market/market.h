@@ -130,7 +130,8 @@ enum err market_apply(struct market *m, const struct tick *t, int64_t now_ms) MU
  * thing that the feed said was implausible. */
 void market_confirm(struct market *m, enum market_venue v, uint32_t symbol, int64_t now_ms);
 /* The feed of a venue (for one symbol, or all) is down since now, for that reason (static text). Up
- * again with its next tick or confirmation; one symbol's only by its own. */
+ * again with its next tick or confirmation; one symbol's only by its own. Its last trade and its
+ * book are no prices of now any more. */
 void market_down(struct market *m, enum market_venue v, uint32_t symbol, const char *reason);
 /* Marks what became stale by time alone; call a few times a second. */
 void market_age(struct market *m, int64_t now_ms);

@@ -320,6 +320,27 @@ TEST(heartbeats_do_not_keep_a_price_alive_while_what_comes_is_rejected)
     market_free(r.m);
 }
 
+TEST(after_a_feed_was_down_its_last_trade_is_no_price_of_now)
+{
+    struct rig r;
+    begin(&r);
+    assert_ok(trade(&r, MARKET_KRAKEN, "100"));
+    market_down(r.m, MARKET_KRAKEN, MARKET_NO_SYMBOL, "connection lost");
+    expect_price(&r, "100");
+    r.now_ms += 5000;
+    struct tick day = tick(&r, TICK_DAY, MARKET_KRAKEN, r.btc); /* the first thing it says again */
+    day.price = dec("103");
+    assert_ok(apply(&r, &day));
+    assert_false(btc(&r)->stale);
+    expect_price(&r, "103");
+    assert_true(btc(&r)->exchange_ms == r.now_ms);
+    market_down(r.m, MARKET_KRAKEN, MARKET_NO_SYMBOL, "connection lost");
+    r.now_ms += 5000;
+    assert_ok(book(&r, MARKET_KRAKEN, "104", "104.02"));
+    expect_price(&r, "104.01");
+    market_free(r.m);
+}
+
 TEST(one_feed_going_down_does_not_wake_another_that_is_silent)
 {
     struct rig r;
@@ -573,6 +594,7 @@ int main(void)
         cmocka_unit_test(a_silent_feed_never_looks_alive),
         cmocka_unit_test(a_feed_that_is_down_says_why_until_it_speaks),
         cmocka_unit_test(heartbeats_do_not_keep_a_price_alive_while_what_comes_is_rejected),
+        cmocka_unit_test(after_a_feed_was_down_its_last_trade_is_no_price_of_now),
         cmocka_unit_test(one_feed_going_down_does_not_wake_another_that_is_silent),
         cmocka_unit_test(an_old_trade_gives_way_to_the_book_and_then_to_other_feeds),
         cmocka_unit_test(clocks_behind_and_ahead_do_not_matter),
