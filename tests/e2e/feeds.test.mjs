@@ -101,11 +101,11 @@ describe('bad days', { concurrency: 6 }, () => {
         assert.ok(f.reason.length > 10, f.reason);
         const isStale = ({ at, row }) => at > silent && !row.sources.find((x) => x.feed === name).fresh;
         const told = await until(() => new Rows(server.published()).all.get('BTC').find(isStale), 'told', WAIT_MS);
-        return told.at - silent;
+        return told.at - Date.parse(f.confirmed); /* since its last sign of life */
       };
       const [coinbase, kraken] = await Promise.all([staleAfter('coinbase'), staleAfter('kraken')]);
-      assert.ok(coinbase >= 3_500 && coinbase < 15_000, `${coinbase} ms`);
-      assert.ok(kraken >= 8_500 && kraken < 22_000, `${kraken} ms`);
+      assert.ok(coinbase < 12_000, `${coinbase} ms`);
+      assert.ok(kraken < 20_000, `${kraken} ms`);
       const row = await server.row('BTC');
       assert.deepEqual([row.stale, row.feeds, row.spread_pct], [false, 1, null]);
       assert.deepEqual(row.sources.map((s) => s.fresh), [true, false, false]);
@@ -142,11 +142,11 @@ describe('bad days', { concurrency: 6 }, () => {
       await upstream.control({ target: 'kraken/ws', fault: 'refuse' });
       await upstream.control({ target: 'coinbase/ws', fault: 'refuse' });
       const c = await Client.connect(server.ws);
-      await c.subscribe('price_updates', { symbols: ['S007', 'BTC'] });
-      const update = await c.next((m) => m.type === 'price_updates' && m.data.S007?.price > 0, WAIT_MS);
-      assert.equal(update.data.S007.stale, false);
+      await c.subscribe('price_updates', { symbols: ['AVAX', 'BTC'] });
+      const update = await c.next((m) => m.type === 'price_updates' && m.data.AVAX?.price > 0, WAIT_MS);
+      assert.equal(update.data.AVAX.stale, false);
       const refused = await until(async () => {
-        const { feeds } = await server.asset('S007');
+        const { feeds } = await server.asset('AVAX');
         return FEEDS.slice(1).every((name) => feeds.find((f) => f.feed === name)?.reason === 'not offered there') && feeds;
       }, 'the reason', WAIT_MS);
       assert.equal(refused.find((f) => f.feed === 'binance').fresh, true);
@@ -160,33 +160,33 @@ describe('bad days', { concurrency: 6 }, () => {
     await withMarket({ symbols: ['BTC'] }, async (server) => {
       await until(async () => (await json(server, '/api/v1/assets')).body.assets.length > 400, 'the lists', WAIT_MS);
       const watched = async (symbol) => (await server.asset(symbol)).watched;
-      const hasS1 = (m) => m.type === 'price_updates' && m.data.S001?.price > 0;
-      assert.equal(await watched('S001'), false);
+      const hasLtc = (m) => m.type === 'price_updates' && m.data.LTC?.price > 0;
+      assert.equal(await watched('LTC'), false);
       const [a, b] = [await Client.connect(server.ws), await Client.connect(server.ws)];
-      await a.subscribe('price_updates', { symbols: ['s001'] });
-      await b.subscribe('price_updates', { symbols: ['S001', 'S002'] });
-      await a.next(hasS1, WAIT_MS);
-      assert.equal(await watched('S001'), true);
+      await a.subscribe('price_updates', { symbols: ['ltc'] });
+      await b.subscribe('price_updates', { symbols: ['LTC', 'DOT'] });
+      await a.next(hasLtc, WAIT_MS);
+      assert.equal(await watched('LTC'), true);
       await until(async () => (await server.feed('binance')).symbols === 3, 'three at Binance', WAIT_MS);
       a.socket.terminate();
       await b.settle();
-      await b.next(hasS1, WAIT_MS);
+      await b.next(hasLtc, WAIT_MS);
       const aborter = new AbortController();
-      const answer = await fetch(`${server.origin}/api/v1/stream?channels=price_updates&symbols=S003`,
+      const answer = await fetch(`${server.origin}/api/v1/stream?channels=price_updates&symbols=XRP`,
         { signal: aborter.signal });
       let text = '';
       for await (const part of answer.body.pipeThrough(new TextDecoderStream())) {
         text += part;
-        if (/"S003":\{[^}]*"price":[0-9]/.test(text)) break;
+        if (/"XRP":\{[^}]*"price":[0-9]/.test(text)) break;
       }
-      assert.equal(await watched('S003'), true);
+      assert.equal(await watched('XRP'), true);
       aborter.abort();
       /* who has left is not forgotten at once: who comes back finds it running */
       b.socket.terminate();
       const again = await Client.connect(server.ws);
-      await again.subscribe('price_updates', { symbols: ['S001', 'S003'] });
+      await again.subscribe('price_updates', { symbols: ['LTC', 'XRP'] });
       const first = await again.next((m) => m.type === 'price_updates', WAIT_MS);
-      assert.ok(first.data.S001.price > 0 && first.data.S003.price > 0, 'at once');
+      assert.ok(first.data.LTC.price > 0 && first.data.XRP.price > 0, 'at once');
       again.socket.terminate();
     });
   });
