@@ -116,6 +116,16 @@ static void on_changed(void *self)
     api_main_changed(s->api);
 }
 
+static enum err on_outlook(void *self, const struct outlook_report *r)
+{
+    return markets_outlook(((struct server *)self)->markets, r);
+}
+
+static void on_outlook_failed(void *self, enum outlook_part part, const char *why)
+{
+    markets_outlook_failed(((struct server *)self)->markets, part, why);
+}
+
 static void on_mode_changed(void *self)
 {
     struct server *s = self;
@@ -230,11 +240,18 @@ static int do_health(void *self, struct json_writer *w)
         record_ok = recorder_healthy(s->recorder, &reason);
         write_component(w, "recorder", record_ok, reason, s->started_ms);
     }
+    bool log_ok = true;
+    if (s->publish_log) {
+        reason = NULL;
+        log_ok = publish_log_healthy(s->publish_log, &reason);
+        write_component(w, "publish_log", log_ok, reason, s->started_ms);
+    }
     write_component(w, "bus", hub_dropped(s->hub) == 0,
                     hub_dropped(s->hub) ? "messages were lost on the way to a shard" : NULL,
                     s->started_ms);
     int shard_worst = shards_health(s->shards, w, s->started_ms);
-    int rest = db_ok && redis_ok && record_ok && hub_dropped(s->hub) == 0 ? shard_worst : 1;
+    int rest =
+        db_ok && redis_ok && record_ok && log_ok && hub_dropped(s->hub) == 0 ? shard_worst : 1;
     return worst > rest ? worst : rest;
 }
 
@@ -466,6 +483,8 @@ static enum err open_feed(struct server *s, struct buf *error)
                                         .recorder = s->recorder,
                                         .summary = &s->summary,
                                         .changed = on_changed,
+                                        .outlook = on_outlook,
+                                        .outlook_failed = on_outlook_failed,
                                         .mode_changed = on_mode_changed,
                                         .source_changed = on_source_changed,
                                         .self = s},

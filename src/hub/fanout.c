@@ -259,11 +259,12 @@ size_t fanout_collect(struct fanout *f, const struct fanout_sub *subs, size_t co
         }
     }
     frame_list_sort(&list);
-    for (size_t i = 0; i < list.count; i++) {
-        frame_append(list.frames[i], form, str_of(f->epoch), f->deflater, out);
+    size_t n = 0;
+    for (size_t start = out->len; n < list.count && out->len - start <= FANOUT_COLLECT_BYTES; n++) {
+        frame_append(list.frames[n], form, str_of(f->epoch), f->deflater, out);
     }
-    size_t n = list.count;
     uint64_t top_seq = n ? list.frames[n - 1]->seq : 0;
+    resume->cut_seq = n < list.count ? top_seq : 0;
     for (size_t i = 0; i < count; i++) {
         struct chan *c = map_get(&f->names, subs[i].channel);
         if (c && c->table) {

@@ -335,6 +335,36 @@ TEST(a_cursor_recovers_exactly_what_was_missed)
     rig_free(rig);
 }
 
+TEST(more_than_a_client_should_get_at_once_is_cut_and_says_where)
+{
+    static char big[100002];
+    struct rig *rig = rig_new(IO_EPOLL, plain_opts);
+    struct channel_info *news = rig_channel(rig, "news", CHANNEL_EVENT);
+    struct fanout_resume resume;
+    struct buf out = {0};
+    char since[32] = "e1-1";
+    size_t got = 0;
+    int turns = 0;
+    memset(big, 'x', sizeof(big) - 1);
+    big[0] = big[sizeof(big) - 2] = '"';
+    news->history_bytes = 64 << 20;
+    for (int i = 0; i < 30; i++) {
+        rig_say(rig, news, 0, i ? big : "\"first\"");
+    }
+    do {
+        collect(rig, "news", since, &out, &resume);
+        assert_true(resume.recovered && !resume.reset);
+        assert_true(out.len <= FANOUT_COLLECT_BYTES + sizeof(big));
+        got += (out.len + 1) / sizeof(big);
+        snprintf(since, sizeof(since), "e1-%llu", (unsigned long long)resume.cut_seq);
+        turns++;
+    } while (resume.cut_seq && turns < 10);
+    assert_int_equal(got, 29);
+    assert_int_equal(turns, 3);
+    buf_fini(&out);
+    rig_free(rig);
+}
+
 TEST(an_unknown_cursor_is_a_reset)
 {
     static const char *const bad[] = {"",      "e1",  "e1-",   "e1-x",  "e1-99",
@@ -416,6 +446,7 @@ int main(void)
         cmocka_unit_test(a_poll_is_answered_once_for_all_with_all_of_the_turn),
         cmocka_unit_test(polls_learn_of_a_new_epoch_and_of_losses_by_a_reset),
         cmocka_unit_test(a_cursor_recovers_exactly_what_was_missed),
+        cmocka_unit_test(more_than_a_client_should_get_at_once_is_cut_and_says_where),
         cmocka_unit_test(an_unknown_cursor_is_a_reset),
         cmocka_unit_test(a_cursor_older_than_the_history_is_a_reset),
         cmocka_unit_test(after_a_loss_no_older_cursor_recovers_on_any_channel),
