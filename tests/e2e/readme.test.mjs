@@ -58,6 +58,8 @@ describe('the examples of the README', () => {
       const { data } = (await json(server, '/api/v1/prices?symbols=BTC,ETH')).body;
       return data?.BTC?.price && data?.ETH?.price;
     }, 'prices', 20_000);
+    await until(async () => (await json(server, '/api/v1/assets/BTC/candles?interval=1h&limit=24')).body
+      .candles.length === 24, 'the history of a day', 20_000);
   });
   after(() => server?.stop());
 
