@@ -111,7 +111,19 @@ static void write_index(struct json_writer *w, int index)
     }
 }
 
-static void write_parts(struct json_writer *w, const struct sentiment *s)
+static void write_origin(struct json_writer *w, const char *source, int64_t as_of_ms,
+                         int64_t now_ms)
+{
+    json_key(w, "source");
+    json_text(w, source[0] ? source : NULL);
+    json_key(w, "as_of");
+    write_time(w, as_of_ms);
+    json_key(w, "age_s");
+    int64_t age_ms = now_ms > as_of_ms ? now_ms - as_of_ms : 0;
+    json_decimal(w, as_of_ms > 0 ? (double)age_ms / 1000 : NAN, 3);
+}
+
+static void write_parts(struct json_writer *w, const struct sentiment *s, int64_t now_ms)
 {
     json_object(w);
     for (int i = 0; i < SENTIMENT_PARTS; i++) {
@@ -123,16 +135,27 @@ static void write_parts(struct json_writer *w, const struct sentiment *s)
         json_decimal(w, present ? s->parts[i].value : NAN, 4);
         json_key(w, "weight");
         json_decimal(w, sentiment_part_weight((enum sentiment_part)i), 4);
-        json_key(w, "as_of");
-        write_time(w, s->parts[i].as_of_ms);
+        write_origin(w, s->parts[i].source, s->parts[i].as_of_ms, now_ms);
         json_key(w, "reason");
-        json_text(w, present || !reason || !reason[0] ? NULL : reason);
+        json_text(w, present || !reason[0] ? NULL : reason);
         json_object_end(w);
     }
     json_object_end(w);
 }
 
-static void write_topics(struct json_writer *w, const struct sentiment *s)
+static void write_missing(struct json_writer *w, const struct sentiment *s)
+{
+    json_key(w, "missing");
+    json_array(w);
+    for (int i = 0; i < SENTIMENT_PARTS; i++) {
+        if (!s->parts[i].present) {
+            json_text(w, sentiment_part_name((enum sentiment_part)i));
+        }
+    }
+    json_array_end(w);
+}
+
+static void write_topics(struct json_writer *w, const struct sentiment *s, int64_t now_ms)
 {
     json_key(w, "trending_topics");
     json_array(w);
@@ -153,6 +176,12 @@ static void write_topics(struct json_writer *w, const struct sentiment *s)
         json_object_end(w);
     }
     json_array_end(w);
+    json_key(w, "trending_from");
+    json_object(w);
+    write_origin(w, s->topics_source, s->topics_as_of_ms, now_ms);
+    json_key(w, "reason");
+    json_text(w, s->topics_reason[0] ? s->topics_reason : NULL);
+    json_object_end(w);
 }
 
 void message_sentiment(struct buf *out, const struct sentiment *s, int64_t now_ms, const char *mode)
@@ -168,7 +197,7 @@ void message_sentiment(struct buf *out, const struct sentiment *s, int64_t now_m
     json_text(&w, s->mood);
     json_key(&w, "confidence");
     json_decimal(&w, s->available ? s->confidence : NAN, 4);
-    write_topics(&w, s);
+    write_topics(&w, s, now_ms);
     json_key(&w, "timestamp");
     json_time(&w, now_ms);
     json_key(&w, "mode");
@@ -182,8 +211,9 @@ void message_sentiment(struct buf *out, const struct sentiment *s, int64_t now_m
     json_key(&w, "fear_greed_estimated");
     write_index(&w, s->fear_greed_estimated);
     json_key(&w, "parts");
-    write_parts(&w, s);
+    write_parts(&w, s, now_ms);
+    write_missing(&w, s);
     json_key(&w, "reason");
-    json_text(&w, s->available ? NULL : "none of its parts is known");
+    json_text(&w, s->available ? NULL : "none of its parts is known and young enough");
     json_object_end(&w);
 }

@@ -111,6 +111,18 @@ static void on_failed(void *self, enum summary_field field, const char *why)
     f->opts.changed(f->opts.self);
 }
 
+static enum err on_outlook(void *self, const struct outlook_report *r)
+{
+    struct feed *f = self;
+    return f->opts.outlook(f->opts.self, r);
+}
+
+static void on_outlook_failed(void *self, enum outlook_part part, const char *why)
+{
+    struct feed *f = self;
+    f->opts.outlook_failed(f->opts.self, part, why);
+}
+
 static void on_mode(void *self, enum market_mode mode)
 {
     struct feed *f = self;
@@ -141,6 +153,8 @@ static struct sources *make_sources(struct feed *f, bool simulated)
         .seed = (uint64_t)loop_wall_ms(f->opts.loop),
         .value = on_value,
         .failed = on_failed,
+        .outlook = on_outlook,
+        .outlook_failed = on_outlook_failed,
         .mode_changed = on_mode,
         .self = f,
     };

@@ -19,7 +19,10 @@ struct feed_opts {
     struct db *db;
     struct recorder *recorder;
     struct summary *summary;
-    void (*changed)(void *self);      /* a value or a mark of the summary */
+    void (*changed)(void *self); /* a value or a mark of the summary */
+    /* As sources_opts has them. */
+    enum err (*outlook)(void *self, const struct outlook_report *r);
+    void (*outlook_failed)(void *self, enum outlook_part part, const char *why);
     void (*mode_changed)(void *self); /* before anything of the new mode comes */
     /* What is asked from now on: the stand-in on that port of this machine, or (0) the settings'
      * addresses. */

@@ -298,7 +298,7 @@ static void forget(struct markets *m)
     archive_flush(m->archive);
     market_reset(m->market);
     candles_reset(m->candles);
-    moods_reset(m->moods);
+    moods_reset(m->moods, m->replay);
     for (size_t i = 0; i < m->followed_count; i++) {
         m->followed[i].history_venue = MARKET_VENUES;
     }
@@ -348,8 +348,8 @@ static void start_feeds(struct markets *m)
 
 void markets_use(struct markets *m, enum market_mode mode, uint16_t stand_in_port)
 {
-    forget(m);
     m->replay = false;
+    forget(m);
     m->mode = mode;
     m->port = stand_in_port;
     archive_set_mode(m->archive, mode);
@@ -358,8 +358,8 @@ void markets_use(struct markets *m, enum market_mode mode, uint16_t stand_in_por
 
 void markets_use_replay(struct markets *m)
 {
-    forget(m);
     m->replay = true;
+    forget(m);
     m->mode = MODE_REPLAY;
     archive_set_mode(m->archive, MODE_REPLAY);
     start_feeds(m);
@@ -375,10 +375,20 @@ void markets_set_mode(struct markets *m, enum market_mode mode)
     archive_set_mode(m->archive, mode);
     market_reset(m->market);
     candles_reset(m->candles);
-    moods_reset(m->moods);
+    moods_reset(m->moods, m->replay);
     for (size_t i = 0; i < m->followed_count; i++) {
         m->followed[i].history_venue = MARKET_VENUES;
     }
+}
+
+enum err markets_outlook(struct markets *m, const struct outlook_report *r)
+{
+    return moods_outlook(m->moods, r);
+}
+
+void markets_outlook_failed(struct markets *m, enum outlook_part part, const char *why)
+{
+    moods_outlook_failed(m->moods, part, why);
 }
 
 static enum market_venue venue_of_tape(enum tape_venue v)

@@ -9,6 +9,7 @@
 #include "api/api.h"
 #include "app/options.h"
 #include "base/json.h"
+#include "market/outlook.h"
 #include "sources/feeds.h"
 #include "sources/recorder.h"
 #include "wire/tape.h"
@@ -43,6 +44,9 @@ void markets_use(struct markets *m, enum market_mode mode, uint16_t stand_in_por
 void markets_use_replay(struct markets *m);
 /* The mode turned otherwise (a provider said so): state of the old mode is forgotten. */
 void markets_set_mode(struct markets *m, enum market_mode mode);
+/* What a provider says of the whole market, for the sentiment; outlook_apply(), outlook_fail(). */
+enum err markets_outlook(struct markets *m, const struct outlook_report *r);
+void markets_outlook_failed(struct markets *m, enum outlook_part part, const char *why);
 void markets_replay(struct markets *m, const struct tape_item *item);
 /* The venue's own time of an item that has none; 0: it says none. */
 int64_t markets_tape_time_ns(const struct tape_item *item);

@@ -7,6 +7,9 @@
 #include <math.h>
 
 #define SIGNAL_INTERVAL INTERVAL_1H
+#define FOLLOWED "symbols followed here"
+#define NOT_FETCHED "not fetched yet"
+#define REPLAYED "nothing is fetched in a replay"
 
 enum {
     MINUTE_MS = 60000,
@@ -14,7 +17,9 @@ enum {
     DAYS_SHORT = 7,
     DAYS_MEAN = 30,
     DAYS_LONG = 90,
-    TOPICS_AGE_MS = 3 * 3600 * 1000, /* trending coins older than that are no trend */
+    BREADTH_AGE_MS = 30 * MINUTE_MS, /* a list older than that is not looked at */
+    TOPICS_AGE_MS = 4 * 3600 * 1000, /* trending coins older than that are no trend */
+    MOVERS = 5,                      /* in the place of trending coins */
     BARS_MAX = 2 * SIGNAL_BARS,      /* so many are looked at when hysteresis is found anew */
 };
 
@@ -31,7 +36,9 @@ struct moods {
     size_t count;
     struct defer defer;
     struct timer minute, sentiment_timer;
-    struct moods_market market;
+    struct outlook outlook;
+    bool replay;
+    char days_source[SENTIMENT_SOURCE_LEN];
     struct bar *bars;
 };
 
@@ -153,8 +160,9 @@ static double volatility_of(const double *closes, size_t count, size_t days)
 }
 
 /* BTC's closed days, if there are enough in a row. */
-static void look_at_days(const struct moods *m, struct sentiment_inputs *in)
+static void look_at_days(struct moods *m, struct sentiment_inputs *in)
 {
+    static const char *const needs = "91 closed days of BTC in a row are needed";
     double closes[DAYS_LONG + 1];
     size_t count = 0;
     size_t n = 0;
@@ -167,11 +175,13 @@ static void look_at_days(const struct moods *m, struct sentiment_inputs *in)
     size_t first = count > DAYS_LONG ? count - DAYS_LONG - 1 : count;
     for (size_t i = first; i < count; i++) {
         if (i > first && rows[i].open_ms != rows[i - 1].open_ms + interval_ms(INTERVAL_1D)) {
-            return; /* a day is missing: no mean and no volatility of 90 days */
+            n = 0; /* a day is missing: no mean and no volatility of 90 days */
+            break;
         }
         closes[n++] = decimal_double(rows[i].close);
     }
     if (n < DAYS_LONG + 1) {
+        in->reasons[SENTIMENT_MOMENTUM] = in->reasons[SENTIMENT_VOLATILITY] = needs;
         return;
     }
     in->btc_close = closes[n - 1];
@@ -180,42 +190,64 @@ static void look_at_days(const struct moods *m, struct sentiment_inputs *in)
     in->btc_vol7 = volatility_of(closes, n, DAYS_SHORT);
     in->btc_vol90 = volatility_of(closes, n, DAYS_LONG);
     in->btc_as_of_ms = rows[count - 1].open_ms + interval_ms(INTERVAL_1D);
+    snprintf(m->days_source, sizeof(m->days_source), "%s 1d candles of BTC",
+             market_venue_name(candles_venue(m->opts.candles, btc)));
+    in->sources[SENTIMENT_MOMENTUM] = in->sources[SENTIMENT_VOLATILITY] = m->days_source;
 }
 
-/* Where no list of the whole market is known, the symbols that we follow stand for it. */
+static void look_at_index(const struct moods *m, struct sentiment_inputs *in)
+{
+    const struct summary_value *index = &m->opts.summary->fields[FIELD_FEAR_GREED];
+    in->fear_greed = index->known ? (int)index->value : 0;
+    in->fear_greed_as_of_ms = index->known ? index->as_of_ms : 0;
+    in->sources[SENTIMENT_FEAR_GREED] = index->provider;
+    in->reasons[SENTIMENT_FEAR_GREED] = m->replay ? REPLAYED : index->reason;
+}
+
+static void look_at_market_cap(const struct moods *m, struct sentiment_inputs *in)
+{
+    const struct outlook *o = &m->outlook;
+    in->market_cap_change_24h_pct = o->values.market_cap_change_24h_pct;
+    in->market_cap_as_of_ms = o->parts[OUTLOOK_MARKET_CAP].as_of_ms;
+    in->sources[SENTIMENT_MARKET_CAP] = o->parts[OUTLOOK_MARKET_CAP].source;
+    in->reasons[SENTIMENT_MARKET_CAP] = o->parts[OUTLOOK_MARKET_CAP].reason;
+}
+
+static bool is_young(const struct outlook *o, enum outlook_part p, int64_t now_ms, int64_t most_ms)
+{
+    return o->parts[p].known && now_ms - o->parts[p].as_of_ms <= most_ms;
+}
+
+/* Where no list of the whole market is at hand, the symbols that we follow stand for it, if they
+ * are enough; else what is said of the list counts. */
 static void look_at_breadth(const struct moods *m, int64_t now_ms, struct sentiment_inputs *in)
 {
+    const struct outlook *o = &m->outlook;
     struct market_totals totals;
-    if (m->market.breadth_as_of_ms) {
-        in->advancers = m->market.advancers;
-        in->decliners = m->market.decliners;
-        in->unchanged = m->market.unchanged;
-        in->breadth_as_of_ms = m->market.breadth_as_of_ms;
-        return;
-    }
     market_totals(m->opts.market, &totals);
-    if (totals.fresh > 0) {
+    size_t changes = totals.advancers + totals.decliners + totals.unchanged;
+    if (!is_young(o, OUTLOOK_BREADTH, now_ms, BREADTH_AGE_MS) && changes >= SENTIMENT_BREADTH_MIN) {
         in->advancers = totals.advancers;
         in->decliners = totals.decliners;
         in->unchanged = totals.unchanged;
         in->breadth_as_of_ms = now_ms;
+        in->sources[SENTIMENT_BREADTH] = FOLLOWED;
+        return;
     }
+    in->advancers = o->values.advancers;
+    in->decliners = o->values.decliners;
+    in->unchanged = o->values.unchanged;
+    in->breadth_as_of_ms = o->parts[OUTLOOK_BREADTH].as_of_ms;
+    in->sources[SENTIMENT_BREADTH] = o->parts[OUTLOOK_BREADTH].source;
+    in->reasons[SENTIMENT_BREADTH] = o->parts[OUTLOOK_BREADTH].reason;
 }
 
-/* The trending coins of a provider, else those of ours that moved most; never invented words. */
-static size_t find_topics(const struct moods *m, int64_t now_ms,
-                          struct sentiment_topic topics[SENTIMENT_TOPICS_MAX])
+static size_t find_movers(const struct moods *m, struct sentiment_topic *topics)
 {
     struct market_totals totals;
-    size_t n = 0;
-    if (m->market.topic_count && now_ms - m->market.topics_as_of_ms < TOPICS_AGE_MS) {
-        memcpy(topics, m->market.topics, m->market.topic_count * sizeof(*topics));
-        return m->market.topic_count;
-    }
+    size_t n = 0, up = 0, down = 0;
     market_totals(m->opts.market, &totals);
-    size_t up = 0;
-    size_t down = 0;
-    while (n < 5 && (up < totals.gainer_count || down < totals.loser_count)) {
+    while (n < MOVERS && (up < totals.gainer_count || down < totals.loser_count)) {
         bool rise = down >= totals.loser_count ||
                     (up < totals.gainer_count && fabs(totals.gainers[up].change_24h_pct) >=
                                                      fabs(totals.losers[down].change_24h_pct));
@@ -228,28 +260,43 @@ static size_t find_topics(const struct moods *m, int64_t now_ms,
     return n;
 }
 
+/* The trending coins of a provider, else those of ours that moved most; never invented words. */
+static void look_at_topics(const struct moods *m, int64_t now_ms,
+                           struct sentiment_topic movers[MOVERS], struct sentiment_inputs *in)
+{
+    const struct outlook *o = &m->outlook;
+    if (is_young(o, OUTLOOK_TRENDING, now_ms, TOPICS_AGE_MS)) {
+        in->topics = o->values.topics;
+        in->topic_count = o->values.topic_count;
+        in->topics_source = o->parts[OUTLOOK_TRENDING].source;
+        in->topics_as_of_ms = o->parts[OUTLOOK_TRENDING].as_of_ms;
+        return;
+    }
+    in->topics = movers;
+    in->topic_count = find_movers(m, movers);
+    in->topics_source = FOLLOWED;
+    in->topics_reason = o->parts[OUTLOOK_TRENDING].reason;
+    in->topics_as_of_ms = now_ms;
+}
+
 static void sentiment_due(void *self)
 {
     struct moods *m = self;
     int64_t now = loop_wall_ms(m->opts.loop);
-    const struct summary_value *index = &m->opts.summary->fields[FIELD_FEAR_GREED];
-    struct sentiment_topic topics[SENTIMENT_TOPICS_MAX];
+    struct sentiment_topic movers[MOVERS];
     struct sentiment_inputs in = {
-        .fear_greed = index->known ? (int)index->value : 0,
-        .fear_greed_as_of_ms = index->known ? index->as_of_ms : 0,
-        .market_cap_change_24h_pct = m->market.market_cap_change_24h_pct,
-        .market_cap_as_of_ms = m->market.market_cap_as_of_ms,
         .btc_close = NAN,
         .btc_sma30 = NAN,
         .btc_sma90 = NAN,
         .btc_vol7 = NAN,
         .btc_vol90 = NAN,
-        .topics = topics,
     };
     struct sentiment s;
+    look_at_index(m, &in);
+    look_at_market_cap(m, &in);
     look_at_days(m, &in);
     look_at_breadth(m, now, &in);
-    in.topic_count = find_topics(m, now, topics);
+    look_at_topics(m, now, movers, &in);
     sentiment_make(&in, now, &s);
     if (m->api) {
         api_main_sentiment(m->api, &s);
@@ -258,9 +305,18 @@ static void sentiment_due(void *self)
                 sentiment_due, m);
 }
 
-struct moods_market *moods_market(struct moods *m)
+enum err moods_outlook(struct moods *m, const struct outlook_report *r)
 {
-    return &m->market;
+    enum err e = outlook_apply(&m->outlook, r, loop_wall_ms(m->opts.loop));
+    if (e == OK && m->api) {
+        timer_start(m->opts.loop, &m->sentiment_timer, loop_now_ms(m->opts.loop), sentiment_due, m);
+    }
+    return e;
+}
+
+void moods_outlook_failed(struct moods *m, enum outlook_part part, const char *why)
+{
+    outlook_fail(&m->outlook, part, why);
 }
 
 /* ---- life ---- */
@@ -270,7 +326,7 @@ struct moods *moods_new(const struct moods_opts *opts)
     struct moods *m = mem_zero(sizeof(*m));
     m->opts = *opts;
     m->bars = mem_array(BARS_MAX, sizeof(*m->bars));
-    m->market.market_cap_change_24h_pct = NAN;
+    outlook_init(&m->outlook, NOT_FETCHED);
     return m;
 }
 
@@ -283,9 +339,10 @@ void moods_attach(struct moods *m, struct api_main *api)
                 m);
 }
 
-void moods_reset(struct moods *m)
+void moods_reset(struct moods *m, bool replay)
 {
-    m->market = (struct moods_market){.market_cap_change_24h_pct = NAN};
+    m->replay = replay;
+    outlook_init(&m->outlook, replay ? REPLAYED : NOT_FETCHED);
     if (m->count) {
         memset(m->moods, 0, m->count * sizeof(*m->moods));
     }

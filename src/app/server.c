@@ -116,6 +116,16 @@ static void on_changed(void *self)
     api_main_changed(s->api);
 }
 
+static enum err on_outlook(void *self, const struct outlook_report *r)
+{
+    return markets_outlook(((struct server *)self)->markets, r);
+}
+
+static void on_outlook_failed(void *self, enum outlook_part part, const char *why)
+{
+    markets_outlook_failed(((struct server *)self)->markets, part, why);
+}
+
 static void on_mode_changed(void *self)
 {
     struct server *s = self;
@@ -370,7 +380,7 @@ static enum err open_hub_and_shards(struct server *s, uint16_t *port, struct buf
         .refresh = s->feed ? do_refresh : NULL,
         .demand = s->feed ? do_demand : NULL,
         .health = do_health,
-        .keep = do_keep,
+        .keep = s->feed ? do_keep : NULL, /* a replay is not kept */
         .market = s->markets ? markets_market(s->markets) : NULL,
         .candles = s->markets ? markets_candles(s->markets) : NULL,
         .older_candles = s->markets ? do_older_candles : NULL,
@@ -473,6 +483,8 @@ static enum err open_feed(struct server *s, struct buf *error)
                                         .recorder = s->recorder,
                                         .summary = &s->summary,
                                         .changed = on_changed,
+                                        .outlook = on_outlook,
+                                        .outlook_failed = on_outlook_failed,
                                         .mode_changed = on_mode_changed,
                                         .source_changed = on_source_changed,
                                         .self = s},

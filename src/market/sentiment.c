@@ -122,18 +122,30 @@ static double volatility(const struct sentiment_inputs *in, const char **reason)
     return clip((in->btc_vol90 - in->btc_vol7) / in->btc_vol90);
 }
 
-static void take_part(struct sentiment *s, enum sentiment_part p, double value, const char *reason,
-                      int64_t as_of_ms, int64_t now_ms)
+/* What is said of a part that is not there: our words first, then what came of asking. */
+static void say_why(char out[SENTIMENT_REASON_LEN], const char *what, const char *asked)
 {
-    if (as_of_ms == 0) {
-        reason = "not known yet";
-    } else if (now_ms - as_of_ms > rows[p].most_ms) {
+    bool both = what[0] && asked[0];
+    snprintf(out, SENTIMENT_REASON_LEN, "%s%s%s", what, both ? ": " : "", asked);
+}
+
+static void take_part(struct sentiment *s, const struct sentiment_inputs *in, enum sentiment_part p,
+                      double value, const char *reason, int64_t as_of_ms, int64_t now_ms)
+{
+    const char *asked = in->reasons[p] ? in->reasons[p] : "";
+    bool known = as_of_ms != 0, old = known && now_ms - as_of_ms > rows[p].most_ms;
+    if (!known) {
+        reason = asked[0] ? "" : "not known yet";
+    } else if (old) {
         reason = "too old";
     }
-    s->parts[p].present = reason[0] == '\0' && isfinite(value);
+    s->parts[p].present = known && !old && reason[0] == '\0' && isfinite(value);
     s->parts[p].value = s->parts[p].present ? value : (double)NAN;
     s->parts[p].as_of_ms = as_of_ms;
-    s->parts[p].reason = s->parts[p].present || reason[0] ? reason : "not a number";
+    snprintf(s->parts[p].source, SENTIMENT_SOURCE_LEN, "%s", in->sources[p] ? in->sources[p] : "");
+    if (!s->parts[p].present) {
+        say_why(s->parts[p].reason, reason, asked);
+    }
 }
 
 static void take_parts(const struct sentiment_inputs *in, int64_t now_ms, struct sentiment *s)
@@ -153,7 +165,8 @@ static void take_parts(const struct sentiment_inputs *in, int64_t now_ms, struct
     for (unsigned p = 0; p < SENTIMENT_PARTS; p++) {
         const char *reason = "";
         double value = ways[p](in, &reason);
-        take_part(s, (enum sentiment_part)p, value, reason, as_of_ms[p], now_ms);
+        reason = reason[0] || isfinite(value) ? reason : "not a number";
+        take_part(s, in, (enum sentiment_part)p, value, reason, as_of_ms[p], now_ms);
     }
 }
 
@@ -201,8 +214,13 @@ void sentiment_make(const struct sentiment_inputs *in, int64_t now_ms, struct se
     } else if (out->parts[SENTIMENT_MOMENTUM].present) {
         out->fear_greed_estimated = as_index(out->parts[SENTIMENT_MOMENTUM].value);
     }
+    snprintf(out->topics_reason, SENTIMENT_REASON_LEN, "%s",
+             in->topics_reason ? in->topics_reason : "");
     out->topic_count = min_size(in->topic_count, SENTIMENT_TOPICS_MAX);
     if (out->topic_count > 0) {
         memcpy(out->topics, in->topics, out->topic_count * sizeof(*in->topics));
+        snprintf(out->topics_source, SENTIMENT_SOURCE_LEN, "%s",
+                 in->topics_source ? in->topics_source : "");
+        out->topics_as_of_ms = in->topics_as_of_ms;
     }
 }

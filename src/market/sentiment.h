@@ -12,6 +12,7 @@
  * parts. The estimate of the index from momentum alone has a mean error of 13 points (daily,
  * 2019..2026) and is no replacement: it has its own member.
  *
+ * Each part says where it came from and as of when; one that is missing says why.
  * Pure; times are arguments (Unix ms). SPDX-License-Identifier: MIT */
 #ifndef MARKET_SENTIMENT_H
 #define MARKET_SENTIMENT_H
@@ -29,12 +30,17 @@ enum sentiment_part {
 const char *sentiment_part_name(enum sentiment_part p);
 double sentiment_part_weight(enum sentiment_part p);
 
-#define SENTIMENT_TOPICS_MAX 15
+/* 15 coins and 5 categories */
+#define SENTIMENT_TOPICS_MAX 20
+#define SENTIMENT_SOURCE_LEN 48
+#define SENTIMENT_REASON_LEN 200
 /* Fewer coins have no breadth. */
 #define SENTIMENT_BREADTH_MIN 5
+/* Less is no movement of a coin in 24 hours. */
+#define SENTIMENT_UNCHANGED_PCT 0.1
 struct sentiment_topic {
-    char symbol[16], name[48];
-    double change_24h_pct; /* NaN: unknown */
+    char symbol[16], name[48]; /* a category of coins has no symbol: "" */
+    double change_24h_pct;     /* NaN: unknown */
 };
 
 /* What is known; as_of 0: not known at all. */
@@ -48,8 +54,13 @@ struct sentiment_inputs {
     double btc_close, btc_sma30, btc_sma90; /* NaN: unknown */
     double btc_vol7, btc_vol90;             /* same unit; NaN: unknown */
     int64_t btc_as_of_ms;                   /* close of the last daily candle */
-    const struct sentiment_topic *topics;   /* of a list of trending coins, the first is the top */
+    /* Where each part is from, and why it is not there or could not be got lately. NULL: "". */
+    const char *sources[SENTIMENT_PARTS], *reasons[SENTIMENT_PARTS];
+    const struct sentiment_topic *topics; /* what people look at now, the first is the top */
     size_t topic_count;
+    /* Whose they are, and why they are not the ones that were wanted. NULL: "". */
+    const char *topics_source, *topics_reason;
+    int64_t topics_as_of_ms;
 };
 
 struct sentiment {
@@ -65,13 +76,17 @@ struct sentiment {
         bool present;
         double value;
         int64_t as_of_ms;
-        const char *reason; /* why not present; "" */
+        char source[SENTIMENT_SOURCE_LEN]; /* "" when nobody has said anything */
+        char reason[SENTIMENT_REASON_LEN]; /* why not present; "" */
     } parts[SENTIMENT_PARTS];
     struct sentiment_topic topics[SENTIMENT_TOPICS_MAX];
     size_t topic_count;
+    char topics_source[SENTIMENT_SOURCE_LEN]; /* "" without topics */
+    char topics_reason[SENTIMENT_REASON_LEN]; /* why there are none or others than wanted; "" */
+    int64_t topics_as_of_ms;
 };
 
-/* The same inputs and time give the same sentiment. Texts in it are static. */
+/* The same inputs and time give the same sentiment. */
 void sentiment_make(const struct sentiment_inputs *in, int64_t now_ms, struct sentiment *out);
 /* The index's own labels: "Extreme Fear" up to 25, "Fear" 46, "Neutral" 54, "Greed" 75, "Extreme
  * Greed". NULL outside 0..100. */

@@ -1,13 +1,12 @@
 /* The whole market out of its quotes. SPDX-License-Identifier: MIT */
 #include "market/market.h"
+#include "market/sentiment.h"
 
 #include <math.h>
 
-/* Less is no movement. */
-#define UNCHANGED_PCT 0.1
+#define UNCHANGED_PCT SENTIMENT_UNCHANGED_PCT
 
-/* Coins pegged to the dollar: their volume and calm say nothing about the market. */
-static bool is_pegged(const char *symbol)
+bool market_is_pegged(const char *symbol)
 {
     static const char *const pegged[] = {
         "USDT", "USDC", "DAI",  "FDUSD", "TUSD", "USDP", "USDE", "PYUSD",
@@ -54,7 +53,7 @@ void market_totals(const struct market *m, struct market_totals *out)
     *out = (struct market_totals){.volume_24h_usd = NAN};
     for (uint32_t id = 0; id < market_count(m); id++) {
         const struct quote *q = market_quote(m, id);
-        if (is_pegged(market_symbol(m, id))) {
+        if (market_is_pegged(market_symbol(m, id))) {
             continue;
         }
         out->symbols++;

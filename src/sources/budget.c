@@ -13,6 +13,8 @@
  * whole when the network hands over the second request faster than the first. */
 #define MARGIN_MS 500
 #define LOADING_WAIT_MS 50
+/* What can be done without looks again after this when the minute is half used. */
+#define SPARE_WAIT_MS 10000
 /* So many of the newest send times are written down: those that can still count after a restart. */
 #define STAMPS_KEPT 128
 
@@ -241,6 +243,35 @@ uint64_t budget_wait_ms(struct budget *b, uint64_t now_ms, int64_t wall_ms)
     }
     int64_t free_ms = stamp_at(b, b->cap - 1) + MINUTE_MS + MARGIN_MS;
     return free_ms > (int64_t)now_ms ? (uint64_t)(free_ms - (int64_t)now_ms) : 0;
+}
+
+/* How long until the share of the month that has passed allows what was used: a fiftieth of the
+ * limit is there to begin with, and a fiftieth is left at the end. */
+static uint64_t pace_wait_ms(const struct budget *b, int64_t wall_ms)
+{
+    char first[CLOCK_RFC3339_LEN + 1];
+    int64_t begin_ms = wall_ms;
+    snprintf(first, sizeof(first), "%.7s-01T00:00:00.000Z", b->month);
+    if (b->opts.per_month == 0 || clock_parse_rfc3339(str_of(first), &begin_ms) != OK) {
+        return 0;
+    }
+    double limit = (double)b->opts.per_month,
+           length_ms = (double)(next_month_ms(wall_ms) - begin_ms);
+    double even_ms = ((double)b->month_used / limit - 0.02) / 0.96 * length_ms;
+    double wait_ms = even_ms - (double)(wall_ms - begin_ms);
+    return wait_ms > 0 ? (uint64_t)wait_ms + 1 : 0;
+}
+
+uint64_t budget_spare_wait_ms(struct budget *b, uint64_t now_ms, int64_t wall_ms)
+{
+    uint64_t wait_ms = budget_wait_ms(b, now_ms, wall_ms);
+    if (wait_ms > 0) {
+        return wait_ms;
+    }
+    if (2 * budget_minute_used(b, now_ms) > b->opts.per_minute) {
+        return SPARE_WAIT_MS;
+    }
+    return pace_wait_ms(b, wall_ms);
 }
 
 /* The send times that still count, oldest first. */

@@ -51,6 +51,10 @@ void budget_free(struct budget *b);
 void budget_set_mode(struct budget *b, const char *mode, uint64_t now_ms, int64_t wall_ms);
 /* How long until budget_take() is allowed; 0: now. Until the counts are loaded: a short wait. */
 uint64_t budget_wait_ms(struct budget *b, uint64_t now_ms, int64_t wall_ms);
+/* The same for a request that can be done without: it leaves half of the minute to others, and
+ * waits while more of the month's requests are used up than of the month has passed (a fiftieth of
+ * them is there at once, and a fiftieth is always left). */
+uint64_t budget_spare_wait_ms(struct budget *b, uint64_t now_ms, int64_t wall_ms);
 /* Counts one request; only when budget_wait_ms() is 0. True: go on at once (nothing to write down);
  * false: `taken` follows. */
 bool budget_take(struct budget *b, uint32_t ticket, uint64_t now_ms, int64_t wall_ms) MUST_CHECK;

@@ -1,4 +1,5 @@
-/* coingecko: market capitalisation and volume of the whole market; the price of last resort.
+/* coingecko: market capitalisation and volume of the whole market; the price of last resort. Its
+ * lists of coins are in coingecko_lists.c.
  * Free answers are cached for 60 s on its side and every request counts, failed ones too, so the
  * ceilings are a minute's and a month's. SPDX-License-Identifier: MIT */
 #include "sources/read.h"
@@ -33,7 +34,8 @@ const struct endpoint coingecko_global = {
     .name = "global",
     .path = "/global",
     .method = "global",
-    .fields = FIELD_BIT(FIELD_MARKET_CAP) | FIELD_BIT(FIELD_VOLUME_24H),
+    .fields =
+        FIELD_BIT(FIELD_MARKET_CAP) | FIELD_BIT(FIELD_VOLUME_24H) | OUTLOOK_BIT(OUTLOOK_MARKET_CAP),
     .max_bytes = 256 << 10,
     .parse = coingecko_parse_global,
 };
@@ -57,7 +59,7 @@ static void read_status(struct scan *s, int64_t *code, struct buf *words)
 /* The documented error shapes, before anything else is looked for: {"error":"…"},
  * {"status":500,"error":"…"}, {"status":{"error_code":429,"error_message":"…"}}, and the same
  * status object inside `error`. OK: it is not one of them. */
-static enum err parse_error(struct str body, struct buf *why)
+enum err coingecko_parse_error(struct str body, struct buf *why)
 {
     struct scan s;
     struct str key;
@@ -121,7 +123,7 @@ enum err coingecko_parse_price(struct str body, struct reading *out, struct buf 
     struct scan s;
     struct str key;
     reading_clear(out);
-    enum err e = parse_error(body, why);
+    enum err e = coingecko_parse_error(body, why);
     if (e != OK) {
         return e;
     }
@@ -159,10 +161,16 @@ static void read_usd(struct scan *s, enum summary_field field, struct reading *o
 static void read_global(struct scan *s, struct reading *out)
 {
     struct str key;
+    double value = 0;
     int64_t unix_s = 0;
     while (scan_key(s, &key)) {
         if (scan_string_is(key, STR("total_market_cap"))) {
             read_usd(s, FIELD_MARKET_CAP, out);
+        } else if (scan_string_is(key, STR("market_cap_change_percentage_24h_usd"))) {
+            if (read_double(s, &value)) {
+                out->outlook.market_cap_change_24h_pct = value;
+                out->fields |= OUTLOOK_BIT(OUTLOOK_MARKET_CAP);
+            }
         } else if (scan_string_is(key, STR("total_volume"))) {
             read_usd(s, FIELD_VOLUME_24H, out);
         } else if (scan_string_is(key, STR("updated_at"))) {
@@ -178,7 +186,7 @@ enum err coingecko_parse_global(struct str body, struct reading *out, struct buf
     struct scan s;
     struct str key;
     reading_clear(out);
-    enum err e = parse_error(body, why);
+    enum err e = coingecko_parse_error(body, why);
     if (e != OK) {
         return e;
     }
@@ -191,7 +199,7 @@ enum err coingecko_parse_global(struct str body, struct reading *out, struct buf
         }
     }
     e = read_end(&s, why);
-    if (e == OK && out->fields == 0) {
+    if (e == OK && !(out->fields & ~OUTLOOK_BIT(OUTLOOK_MARKET_CAP))) {
         buf_printf(why, "CoinGecko's answer has neither market capitalisation nor volume in USD");
         e = ERR_NOT_FOUND;
     }

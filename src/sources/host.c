@@ -5,6 +5,9 @@
 
 #include <assert.h>
 
+/* While the provider is tried again, what can be done without looks again after this. */
+#define SPARE_TRIAL_MS 5000
+
 const char *health_status_text(enum health_status s)
 {
     switch (s) {
@@ -55,6 +58,26 @@ uint64_t host_wait_ms(struct host *h, uint64_t now_ms, int64_t wall_ms, const ch
         snprintf(h->wait_reason, sizeof(h->wait_reason),
                  "%s: our own limit of requests by the %s is used up", h->row->title,
                  month ? "month" : "minute");
+    }
+    return wait_ms;
+}
+
+uint64_t host_spare_wait_ms(struct host *h, uint64_t now_ms, int64_t wall_ms, const char **why)
+{
+    uint64_t wait_ms = host_wait_ms(h, now_ms, wall_ms, why);
+    if (wait_ms > 0) {
+        return wait_ms;
+    }
+    if (h->breaker.state != BREAKER_CLOSED) {
+        snprintf(h->wait_reason, sizeof(h->wait_reason), "%s is tried again after failures: %s",
+                 h->row->title, h->reason);
+        return SPARE_TRIAL_MS;
+    }
+    wait_ms = budget_spare_wait_ms(h->budget, now_ms, wall_ms);
+    if (wait_ms > 0) {
+        snprintf(h->wait_reason, sizeof(h->wait_reason),
+                 "%s: what is left of our own limit of requests is kept for the summary",
+                 h->row->title);
     }
     return wait_ms;
 }
@@ -111,6 +134,11 @@ void host_failed(struct host *h, enum err e, const char *why, uint64_t retry_aft
     snprintf(h->reason, HOST_REASON_LEN, "%s", why);
     bool down = h->breaker.state == BREAKER_OPEN || h->refused;
     set_status(h, down ? HEALTH_DOWN : HEALTH_DEGRADED, wall_ms);
+}
+
+void host_spare_failed(struct host *h)
+{
+    h->failed++;
 }
 
 void host_rejected(struct host *h, const char *why, int64_t wall_ms)

@@ -37,6 +37,8 @@ void host_fini(struct host *h);
 /* How long until it may be asked; 0: now, UINT64_MAX: not to be foreseen. `*why` is a sentence when
  * above 0; it lives until the next call. */
 uint64_t host_wait_ms(struct host *h, uint64_t now_ms, int64_t wall_ms, const char **why);
+/* The same for an end point that is `spare`: never while the provider is on trial. */
+uint64_t host_spare_wait_ms(struct host *h, uint64_t now_ms, int64_t wall_ms, const char **why);
 /* A request begins: takes from breaker, limiter and budget. Only when host_wait_ms() is 0. As
  * budget_take(). */
 bool host_begin(struct host *h, uint32_t ticket, uint64_t now_ms, int64_t wall_ms) MUST_CHECK;
@@ -44,6 +46,8 @@ void host_succeeded(struct host *h, int64_t wall_ms);
 /* `e` as parse_fn gives it, or why there was no answer. `why` is a sentence. */
 void host_failed(struct host *h, enum err e, const char *why, uint64_t retry_after_ms,
                  uint32_t chance, uint64_t now_ms, int64_t wall_ms);
+/* An end point failed that is `spare`, for a reason of its own: the provider is as it was. */
+void host_spare_failed(struct host *h);
 /* It answered, but a value was implausible. */
 void host_rejected(struct host *h, const char *why, int64_t wall_ms);
 

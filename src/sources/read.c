@@ -156,4 +156,5 @@ void reading_clear(struct reading *out)
     out->as_of_ms = 0;
     out->next_in_ms = 0;
     out->candle_count = 0;
+    out->outlook = (struct outlook_values){.market_cap_change_24h_pct = NAN};
 }

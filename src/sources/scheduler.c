@@ -19,6 +19,8 @@
 #define IDLE_AFTER_MS (10 * MINUTE_MS)
 #define IDLE_PRICE_MS (30 * SECOND_MS)
 #define CANDIDATES_MAX 5
+/* By then the first answers are here: whose data it is, and what they cost of the limits. */
+#define SPARE_AFTER_MS (3 * SECOND_MS)
 #define WHY_LEN 200
 
 static struct metric rounds_ok =
@@ -48,7 +50,8 @@ static const struct need_row rows[NEED_COUNT] = {
         },
     [NEED_GLOBAL] =
         {
-            .fields = FIELD_BIT(FIELD_MARKET_CAP) | FIELD_BIT(FIELD_VOLUME_24H),
+            .fields = FIELD_BIT(FIELD_MARKET_CAP) | FIELD_BIT(FIELD_VOLUME_24H) |
+                      OUTLOOK_BIT(OUTLOOK_MARKET_CAP),
             .cadence_ms = {10 * MINUTE_MS, 5 * MINUTE_MS, 10 * MINUTE_MS},
             .candidates = {EP_COINGECKO_GLOBAL},
             .count = 1,
@@ -68,6 +71,22 @@ static const struct need_row rows[NEED_COUNT] = {
             .provider_decides = {true, true, true},
             .candidates = {EP_TAAPI_RSI, EP_BINANCE_DAILY, EP_COINBASE_DAILY, EP_KRAKEN_DAILY},
             .count = 4,
+        },
+    /* In a month of 31 days CoinGecko's 10,000 requests are enough for global, breadth and trending
+     * together: 4,464 + 4,464 + 744; with profile redis 8,928 + 744 + 248. */
+    [NEED_BREADTH] =
+        {
+            .fields = OUTLOOK_BIT(OUTLOOK_BREADTH),
+            .cadence_ms = {10 * MINUTE_MS, 60 * MINUTE_MS, 10 * MINUTE_MS},
+            .candidates = {EP_COINGECKO_MARKETS},
+            .count = 1,
+        },
+    [NEED_TRENDING] =
+        {
+            .fields = OUTLOOK_BIT(OUTLOOK_TRENDING),
+            .cadence_ms = {60 * MINUTE_MS, 180 * MINUTE_MS, 60 * MINUTE_MS},
+            .candidates = {EP_COINGECKO_TRENDING},
+            .count = 1,
         },
 };
 
@@ -142,6 +161,11 @@ static enum need_id need_of(enum endpoint_id id)
     return NEED_COUNT;
 }
 
+static bool is_spare(enum need_id n)
+{
+    return endpoint_row(rows[n].candidates[0])->spare;
+}
+
 static uint64_t cadence_ms(const struct scheduler *s, enum need_id n, uint64_t now_ms)
 {
     uint64_t ms = rows[n].cadence_ms[s->opts.profile];
@@ -171,7 +195,7 @@ void scheduler_restart(struct scheduler *s, uint64_t now_ms)
     s->now_ms = now_ms;
     s->read_ms = now_ms;
     for (int n = 0; n < NEED_COUNT; n++) {
-        s->needs[n].due_ms = now_ms;
+        s->needs[n].due_ms = now_ms + (is_spare((enum need_id)n) ? SPARE_AFTER_MS : 0);
         s->needs[n].known = false;
         s->needs[n].failures = 0;
     }
@@ -210,13 +234,17 @@ static void tell_waiters(struct scheduler *s, enum need_id n)
 static uint64_t retry_ms(struct scheduler *s, enum need_id n, uint64_t now_ms)
 {
     const struct need *need = &s->needs[n];
+    uint64_t cadence = cadence_ms(s, n, now_ms);
+    if (is_spare(n)) {
+        uint64_t apart_ms = (uint64_t)MINUTE_MS << (need->failures < 8 ? need->failures : 8);
+        return with_jitter(s, min_u64(apart_ms, cadence));
+    }
     if (!need->known && need->failures < FIRST_ATTEMPTS) {
         return FIRST_APART_MS;
     }
     uint32_t doublings = need->failures > FIRST_ATTEMPTS ? need->failures - FIRST_ATTEMPTS : 0;
     uint64_t ms = (uint64_t)RETRY_FIRST_MS << (doublings < 5 ? doublings : 5);
-    ms = min_u64(min_u64(ms, RETRY_LONGEST_MS), cadence_ms(s, n, now_ms));
-    return with_jitter(s, ms);
+    return with_jitter(s, min_u64(min_u64(ms, RETRY_LONGEST_MS), cadence));
 }
 
 static uint64_t next_round_ms(struct scheduler *s, enum need_id n, uint64_t now_ms)
@@ -237,6 +265,22 @@ static uint64_t next_round_ms(struct scheduler *s, enum need_id n, uint64_t now_
                                         : min_u64(max_u64(need->shortest, 50), RETRY_LONGEST_MS);
 }
 
+static void tell_missing(struct scheduler *s, const struct need *need)
+{
+    for (int f = 0; f < FIELD_COUNT; f++) {
+        if (need->missing & FIELD_BIT(f)) {
+            s->opts.failed(s->opts.self, (enum summary_field)f, need->why);
+        }
+    }
+    for (int p = 0; p < OUTLOOK_PARTS && s->opts.outlook_failed; p++) {
+        if (need->missing & OUTLOOK_BIT(p)) {
+            /* Answered, and nobody said that anything is wrong: it was left out. */
+            const char *why = need->why[0] ? need->why : "the answer does not have it";
+            s->opts.outlook_failed(s->opts.self, (enum outlook_part)p, why);
+        }
+    }
+}
+
 static void end_round(struct scheduler *s, enum need_id n, uint64_t now_ms)
 {
     struct need *need = &s->needs[n];
@@ -255,10 +299,8 @@ static void end_round(struct scheduler *s, enum need_id n, uint64_t now_ms)
     need->due_ms = now_ms + next_round_ms(s, n, now_ms);
     /* A short wait for the limiter is no failure of anything. */
     bool tell = !blocked || (need->shortest > FIRST_APART_MS && need->shortest != UINT64_MAX);
-    for (int f = 0; f < FIELD_COUNT && tell; f++) {
-        if (need->missing & FIELD_BIT(f)) {
-            s->opts.failed(s->opts.self, (enum summary_field)f, need->why);
-        }
+    if (tell) {
+        tell_missing(s, need);
     }
     tell_waiters(s, n);
 }
@@ -424,7 +466,8 @@ void scheduler_refresh(struct scheduler *s, refresh_done_fn done, void *self, ui
     for (int n = 0; n < NEED_COUNT; n++) {
         const struct need *need = &s->needs[n];
         uint32_t ttl_ms = n == NEED_PRICE ? s->opts.price_ttl_ms : s->opts.summary_ttl_ms;
-        if (!need->active && need->known && now_ms - need->ok_ms < ttl_ms) {
+        bool young = !need->active && need->known && now_ms - need->ok_ms < ttl_ms;
+        if (young || is_spare((enum need_id)n)) {
             continue;
         }
         w->needs |= 1u << n;

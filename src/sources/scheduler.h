@@ -1,6 +1,7 @@
 /* scheduler: which end point is asked when. It knows needs (the price, the global numbers, fear and
- * greed, RSI), each with its end points in order of preference and a cadence by profile; it does
- * not know HTTP. All needs go their own way and run beside each other (requirement A4).
+ * greed, RSI, and for the sentiment lists of coins), each with its end points in order of
+ * preference and a cadence by profile; it does not know HTTP. All needs go their own way and run
+ * beside each other (requirement A4).
  *
  *            due, or forced            got all, or no candidate left
  *   WAITING ────────────────> ROUND ───────────────────────────────> WAITING
@@ -11,6 +12,9 @@
  * number of callers cost one fetch. Limits win always: a candidate that must wait is passed over,
  * and a round that could ask nobody comes again when the first may be asked.
  *
+ * Needs of spare end points begin after the others, take part in no refresh, and after failures
+ * come back to their own cadence: what the summary needs never waits for them.
+ *
  * Pure but for its two functions: time and chance are arguments, so a day takes milliseconds.
  * Main thread. SPDX-License-Identifier: MIT */
 #ifndef SOURCES_SCHEDULER_H
@@ -19,7 +23,15 @@
 
 enum sources_profile { PROFILE_ISLANDS, PROFILE_REDIS, PROFILE_CLASSIC, PROFILE_COUNT };
 
-enum need_id { NEED_PRICE, NEED_GLOBAL, NEED_FEAR_GREED, NEED_RSI, NEED_COUNT };
+enum need_id {
+    NEED_PRICE,
+    NEED_GLOBAL,
+    NEED_FEAR_GREED,
+    NEED_RSI,
+    NEED_BREADTH,
+    NEED_TRENDING,
+    NEED_COUNT
+};
 
 struct scheduler_opts {
     enum sources_profile profile;
@@ -32,8 +44,9 @@ struct scheduler_opts {
     bool (*usable)(void *self, enum endpoint_id id);
     /* Ask; ends in scheduler_answered(), never from inside. */
     void (*ask)(void *self, enum endpoint_id id);
-    /* A field could not be got in a round. */
+    /* A field, or a part of the outlook, could not be got in a round. */
     void (*failed)(void *self, enum summary_field field, const char *why);
+    void (*outlook_failed)(void *self, enum outlook_part part, const char *why); /* may be NULL */
     void *self;
 };
 
@@ -58,8 +71,8 @@ void scheduler_answered(struct scheduler *s, enum endpoint_id id, uint32_t got, 
 /* Fields that the round asking `id` still lacks. */
 uint32_t scheduler_missing(const struct scheduler *s, enum endpoint_id id);
 
-/* Forced: all that is older than its TTL is due now. Begins with the next scheduler_run(); `done`
- * comes from that or a later one. */
+/* Forced: all of the summary that is older than its TTL is due now. Begins with the next
+ * scheduler_run(); `done` comes from that or a later one. */
 void scheduler_refresh(struct scheduler *s, refresh_done_fn done, void *self, uint64_t now_ms);
 /* Someone read the summary: a price older than 5 min is asked for once (requirement C5), and idle
  * pace ends. */

@@ -27,6 +27,8 @@ const struct endpoint *endpoint_row(enum endpoint_id id)
         [EP_BINANCE_DAILY] = &binance_daily,
         [EP_COINBASE_DAILY] = &coinbase_daily,
         [EP_KRAKEN_DAILY] = &kraken_daily,
+        [EP_COINGECKO_MARKETS] = &coingecko_markets,
+        [EP_COINGECKO_TRENDING] = &coingecko_trending,
     };
     assert(id < ENDPOINT_COUNT);
     return rows[id];

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "market/daily.h"
+#include "market/outlook.h"
 #include "market/summary.h"
 
 enum provider_id {
@@ -45,15 +46,20 @@ enum endpoint_id {
     EP_BINANCE_DAILY,
     EP_COINBASE_DAILY,
     EP_KRAKEN_DAILY,
+    EP_COINGECKO_MARKETS,
+    EP_COINGECKO_TRENDING,
     ENDPOINT_COUNT,
 };
 
+/* What can be asked for: the summary's fields, and behind them the parts of the outlook. */
 #define FIELD_BIT(f) (1u << (f))
+#define OUTLOOK_BIT(p) (1u << (FIELD_COUNT + (p)))
 
 /* What one answer says. */
 struct reading {
-    uint32_t fields; /* FIELD_BIT of what is in `value` */
+    uint32_t fields; /* FIELD_BIT of what is in `value`, OUTLOOK_BIT of what is in `outlook` */
     double value[FIELD_COUNT];
+    struct outlook_values outlook;
     int64_t as_of_ms;   /* the provider's own time; 0: it gives none */
     int64_t next_in_ms; /* the provider says when the next value is due; 0: it does not */
     /* Daily candles as they came (any order, the open one among them). */
@@ -74,10 +80,13 @@ struct endpoint {
     const char *path;       /* behind the base URL; "{secret}": the secret, percent-encoded */
     const char *instrument; /* the provider's name of what is asked; NULL: none */
     const char *method;     /* of the summary's source: "ticker_24h BTCUSDT" */
-    uint32_t fields;        /* FIELD_BIT of what an answer gives */
+    uint32_t fields;        /* FIELD_BIT and OUTLOOK_BIT of what an answer gives */
     uint32_t apart_ms;      /* never asked again sooner than this */
     uint32_t max_bytes;     /* of an answer, inflated */
     bool daily;             /* gives daily candles, from which RSI-14 is computed */
+    /* The summary can do without: asked only with what it leaves of the provider's limits, and a
+     * failure that is this end point's own says nothing about the provider. */
+    bool spare;
     parse_fn parse;
 };
 
@@ -89,10 +98,15 @@ const struct endpoint *endpoint_row(enum endpoint_id id);
 extern const struct provider coingecko_provider, alternative_provider, taapi_provider,
     binance_provider, coinbase_provider, kraken_provider;
 extern const struct endpoint coingecko_price, coingecko_global, alternative_fng, taapi_rsi,
-    binance_ticker, binance_daily, coinbase_stats, coinbase_daily, kraken_ticker, kraken_daily;
+    binance_ticker, binance_daily, coinbase_stats, coinbase_daily, kraken_ticker, kraken_daily,
+    coingecko_markets, coingecko_trending;
 
 enum err coingecko_parse_price(struct str body, struct reading *out, struct buf *why);
 enum err coingecko_parse_global(struct str body, struct reading *out, struct buf *why);
+enum err coingecko_parse_markets(struct str body, struct reading *out, struct buf *why);
+enum err coingecko_parse_trending(struct str body, struct reading *out, struct buf *why);
+/* Its documented error shapes, also where a list is expected. OK: it is none of them. */
+enum err coingecko_parse_error(struct str body, struct buf *why);
 enum err alternative_parse_fng(struct str body, struct reading *out, struct buf *why);
 enum err taapi_parse_rsi(struct str body, struct reading *out, struct buf *why);
 enum err binance_parse_ticker(struct str body, struct reading *out, struct buf *why);

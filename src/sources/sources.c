@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "sources/count.h"
 #include "sources/judge.h"
+#include "sources/offer.h"
 
 #include <assert.h>
 
@@ -24,6 +25,7 @@ struct flight {
     struct fetch_job *job;
     enum market_mode counted_as;
     struct saved_reading saved; /* for 304 */
+    char why[HOST_REASON_LEN];  /* of a spare end point: why it failed last; "" when well */
 };
 
 /* What a budget calls back with. */
@@ -115,7 +117,8 @@ static void on_loaded(void *self)
 static uint64_t wait_ms(void *self, enum endpoint_id id, const char **why)
 {
     struct sources *s = self;
-    return host_wait_ms(host_of(s, id), now(s), wall(s), why);
+    return endpoint_row(id)->spare ? host_spare_wait_ms(host_of(s, id), now(s), wall(s), why)
+                                   : host_wait_ms(host_of(s, id), now(s), wall(s), why);
 }
 
 static bool usable(void *self, enum endpoint_id id)
@@ -128,6 +131,14 @@ static void failed(void *self, enum summary_field field, const char *why)
 {
     struct sources *s = self;
     s->opts.failed(s->opts.self, field, why);
+}
+
+static void outlook_failed(void *self, enum outlook_part part, const char *why)
+{
+    struct sources *s = self;
+    if (s->opts.outlook_failed) {
+        s->opts.outlook_failed(s->opts.self, part, why);
+    }
 }
 
 /* ---- a flight ---- */
@@ -203,37 +214,6 @@ static void record(struct sources *s, enum endpoint_id id, const struct fetch_an
     buf_fini(&masked);
 }
 
-/* Offers what the round still lacks; gives the fields that were taken. `closes` of a computed RSI.
- */
-static uint32_t offer(struct sources *s, enum endpoint_id id, const struct reading *r, int closes,
-                      struct buf *why)
-{
-    const struct endpoint *row = endpoint_row(id);
-    const struct provider *provider = provider_row(row->provider);
-    uint32_t wanted = scheduler_missing(s->scheduler, id) & row->fields & r->fields, taken = 0;
-    for (int f = 0; f < FIELD_COUNT; f++) {
-        if (!(wanted & FIELD_BIT(f))) {
-            continue;
-        }
-        struct summary_report report = {
-            .field = (enum summary_field)f,
-            .value = r->value[f],
-            .as_of_ms = r->as_of_ms ? r->as_of_ms : wall(s),
-            .provider = provider->name,
-            .method = row->method,
-            .closes = closes,
-        };
-        if (s->opts.value(s->opts.self, &report) == OK) {
-            taken |= FIELD_BIT(f);
-        } else {
-            buf_printf(why, "%s%s's %s is implausible", why->len ? "; " : "", provider->title,
-                       summary_field_name((enum summary_field)f));
-            count_rejected(row->provider);
-        }
-    }
-    return taken;
-}
-
 /* Daily candles become an RSI; the next one is due when the day under way has closed. */
 static enum err compute(struct sources *s, enum endpoint_id id, struct reading *r, int *closes,
                         struct buf *why)
@@ -271,7 +251,8 @@ static uint32_t use(struct sources *s, struct flight *f, struct reading *r, stru
         host_rejected(h, buf_text(why), wall(s));
         return 0;
     }
-    uint32_t taken = offer(s, f->id, r, closes, why);
+    uint32_t wanted = scheduler_missing(s->scheduler, f->id);
+    uint32_t taken = offer_reading(&s->opts, f->id, wanted, r, closes, wall(s), why);
     if (why->len > 0) {
         host_rejected(h, buf_text(why), wall(s));
     } else {
@@ -279,6 +260,26 @@ static uint32_t use(struct sources *s, struct flight *f, struct reading *r, stru
     }
     s->answered |= taken != 0;
     return taken;
+}
+
+/* Whether the failure is of this end point alone, and not of a provider that is not well. */
+static bool is_own_failure(const struct endpoint *row, enum err e)
+{
+    return row->spare && e != ERR_LIMIT && e != ERR_TIMEOUT && e != ERR_IO;
+}
+
+static void note_failure(struct sources *s, struct flight *f, const struct fetch_answer *a,
+                         enum err e, const char *why)
+{
+    struct host *h = host_of(s, f->id);
+    uint64_t retry_ms = fetch_retry_after_ms(a->retry_after, wall(s));
+    if (is_own_failure(endpoint_row(f->id), e)) {
+        host_spare_failed(h);
+        return;
+    }
+    s->chance = s->chance * 6364136223846793005u + 1442695040888963407u;
+    host_failed(h, e, why, a->err == OK ? retry_ms : 0, (uint32_t)(s->chance >> 33), now(s),
+                wall(s));
 }
 
 static void on_answer(void *self, const struct fetch_answer *a)
@@ -300,13 +301,11 @@ static void on_answer(void *self, const struct fetch_answer *a)
     if (e == OK) {
         got = use(s, f, r, &why);
     } else {
-        uint64_t retry_ms = fetch_retry_after_ms(a->retry_after, wall(s));
-        s->chance = s->chance * 6364136223846793005u + 1442695040888963407u;
-        host_failed(h, e, buf_text(&why), a->err == OK ? retry_ms : 0, (uint32_t)(s->chance >> 33),
-                    now(s), wall(s));
+        note_failure(s, f, a, e, buf_text(&why));
         log_info(h->row->name, "fetch failed", "endpoint=%s status=%d error=%s", row->name,
                  a->status, log_quote(buf_str(&why)));
     }
+    snprintf(f->why, sizeof(f->why), "%s", row->spare ? buf_text(&why) : "");
     count_host(row->provider, h->breaker.failures, h->breaker.state != BREAKER_CLOSED);
     scheduler_answered(s->scheduler, f->id, got, r->next_in_ms, buf_text(&why), now(s));
     buf_fini(&why);
@@ -429,6 +428,7 @@ struct sources *sources_new(const struct sources_opts *opts)
         .usable = usable,
         .ask = ask,
         .failed = failed,
+        .outlook_failed = outlook_failed,
         .self = s,
     };
     s->scheduler = scheduler_new(&plan_opts, now(s));
@@ -505,12 +505,29 @@ enum market_mode sources_mode(const struct sources *s)
     return s->mode;
 }
 
+/* A provider that is well may have end points that are not: which, and why. */
+static void say_spare(const struct sources *s, enum provider_id p, struct buf *out)
+{
+    for (int i = 0; i < ENDPOINT_COUNT; i++) {
+        const struct endpoint *row = endpoint_row((enum endpoint_id)i);
+        if (row->provider == p && s->flights[i].why[0]) {
+            buf_printf(out, "%s%s: %s", out->len ? "; " : "", row->name, s->flights[i].why);
+        }
+    }
+}
+
 void sources_health_each(struct sources *s, sources_health_fn fn, void *self)
 {
     for (int p = 0; p < PROVIDER_COUNT; p++) {
         struct host_health health;
+        struct buf spare = {0};
         host_health(&s->hosts[p], now(s), wall(s), &health);
+        if (health.status == HEALTH_OK && !health.reason[0]) {
+            say_spare(s, (enum provider_id)p, &spare);
+            health.reason = buf_text(&spare);
+        }
         fn(self, &health);
+        buf_fini(&spare);
     }
 }
 

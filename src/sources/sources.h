@@ -36,6 +36,9 @@ struct sources_opts {
     enum err (*value)(void *self, const struct summary_report *r);
     /* A field could not be got; a sentence for people. */
     void (*failed)(void *self, enum summary_field field, const char *why);
+    /* The same for parts of the outlook: gives outlook_apply()'s verdict. Both may be NULL. */
+    enum err (*outlook)(void *self, const struct outlook_report *r);
+    void (*outlook_failed)(void *self, enum outlook_part part, const char *why);
     /* Closed daily candles, oldest first, borrowed. May be NULL. */
     void (*daily)(void *self, const char *provider, const char *instrument,
                   const struct daily_candle *candles, size_t count);

@@ -282,6 +282,40 @@ static void trending_entry(struct json_writer *w, const struct coin *k, double c
     json_object_end(w);
 }
 
+/* All coins of a range by market value, as a category: their value and how it changed. */
+static void trending_category(struct json_writer *w, int64_t id, const char *name,
+                              const struct coin *coins, const double *change, size_t from,
+                              size_t to)
+{
+    double cap = 0, before = 0, volume = 0;
+    char count[24];
+    for (size_t i = from; i < to; i++) {
+        cap += coins[i].cap;
+        before += coins[i].cap / (1 + change[i] / 100);
+        volume += coins[i].volume;
+    }
+    snprintf(count, sizeof(count), "%zu", to - from);
+    json_object(w);
+    json_key(w, "id");
+    json_i64(w, id);
+    json_key(w, "name");
+    json_text(w, name);
+    json_key(w, "slug");
+    json_text(w, name);
+    json_key(w, "coins_count");
+    json_text(w, count);
+    json_key(w, "data");
+    json_object(w);
+    coingecko_number(w, "market_cap", cap);
+    coingecko_number(w, "total_volume", volume);
+    json_key(w, "market_cap_change_percentage_24h");
+    json_object(w);
+    coingecko_number(w, "usd", (cap / before - 1) * 100);
+    json_object_end(w);
+    json_object_end(w);
+    json_object_end(w);
+}
+
 void answer_coingecko_trending(const struct answer_call *c)
 {
     struct coin coins[SIM_NAMED];
@@ -314,7 +348,10 @@ void answer_coingecko_trending(const struct answer_call *c)
     json_key(&w, "nfts");
     json_raw(&w, STR("[]"));
     json_key(&w, "categories");
-    json_raw(&w, STR("[]"));
+    json_array(&w);
+    trending_category(&w, 1, "simulated-largest-ten", coins, change, 0, 10);
+    trending_category(&w, 2, "simulated-others", coins, change, 10, count);
+    json_array_end(&w);
     json_object_end(&w);
     coingecko_finish(c, at);
 }

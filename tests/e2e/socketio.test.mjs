@@ -2,7 +2,7 @@
  * the simulated market. SPDX-License-Identifier: MIT */
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import http from 'node:http';
@@ -107,6 +107,17 @@ for (const { io, skip } of await backEnds()) {
       assert.deepEqual((await c.ask('subscribe', { symbols: [], channels: ['app:x', 'ticker'] })).channels,
         ['app:x', 'ticker']);
       await c.next('ticker', (t) => Number.isFinite(t.totals?.symbols ?? t.data?.totals?.symbols));
+      c.close();
+    });
+
+    test('the open candle comes while it is followed, with its symbol in any case', async () => {
+      const c = await connect({ transports: ['websocket'] });
+      assert.deepEqual((await c.ask('subscribe', { channels: ['candles:btc:15m'] })).channels, ['candles:BTC:15m']);
+      const one = await c.next('candles', (d) => !d.candle.closed, 15_000);
+      assert.deepEqual([one.symbol, one.interval], ['BTC', '15m']);
+      await c.next('candles', (d) => d.candle.trades > one.candle.trades, 15_000);
+      assert.deepEqual((await c.ask('unsubscribe', { channels: ['candles:Btc:15m'] })).channels, []);
+      assert.equal((await c.ask('subscribe', { channels: ['candles:NOPE:15m'] })).code, 'bad_json');
       c.close();
     });
 
@@ -264,6 +275,8 @@ for (const { io, skip } of await backEnds()) {
           assert.deepEqual([now.symbols, now.channels], [['BTC'], [channel]], 'it is still subscribed');
           await r.next('market_update');
           assert.deepEqual((await r.settle()).filter((e) => e.event === 'message'), []);
+          await r.ask('unsubscribe', { channels: [channel] });
+          assert.deepEqual((await r.ask('subscribe', { channels: ['app:another'] })).channels, ['app:another']);
           r.close();
           await proxy.stop();
         }
@@ -308,6 +321,8 @@ for (const { io, skip } of await backEnds()) {
       assert.equal(script.status, 200);
       assert.match(script.headers['content-type'], /javascript/);
       assert.ok(script.headers.etag);
+      const npm = readFileSync(new URL('node_modules/socket.io-client/dist/socket.io.min.js', import.meta.url), 'utf8');
+      assert.equal(script.text.trimEnd(), npm.replace(/\/\/# sourceMappingURL=.*/, '').trimEnd(), 'the client of npm');
       const same = await request(server, '/socket.io/socket.io.js', { headers: { 'if-none-match': script.headers.etag } });
       assert.equal(same.status, 304);
 

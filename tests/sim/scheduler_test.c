@@ -33,6 +33,7 @@ struct world {
     struct timer sync;
     struct sources *sources;
     struct summary summary;
+    struct outlook outlook;
     struct sources_opts opts;
     struct script scripts[ENDPOINT_COUNT];
     double price;
@@ -65,6 +66,8 @@ static enum endpoint_id endpoint_of(struct str url)
         {"/klines", EP_BINANCE_DAILY},
         {"/candles", EP_COINBASE_DAILY},
         {"/OHLC", EP_KRAKEN_DAILY},
+        {"/coins/markets?", EP_COINGECKO_MARKETS},
+        {"/search/trending", EP_COINGECKO_TRENDING},
     };
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         if (str_find_str(url, str_of(parts[i].part)) != SIZE_MAX) {
@@ -116,7 +119,8 @@ static void write_body(struct world *w, enum endpoint_id id, struct buf *out)
     case EP_COINGECKO_GLOBAL:
         buf_printf(out,
                    "{\"data\":{\"total_market_cap\":{\"usd\":2142953338976.9612},"
-                   "\"total_volume\":{\"usd\":91234567890},\"updated_at\":%lld}}",
+                   "\"total_volume\":{\"usd\":91234567890},"
+                   "\"market_cap_change_percentage_24h_usd\":-1.25,\"updated_at\":%lld}}",
                    wall_ms / 1000);
         return;
     case EP_ALTERNATIVE_FNG:
@@ -145,6 +149,20 @@ static void write_body(struct world *w, enum endpoint_id id, struct buf *out)
         write_days(out, "[%1$lld,\"%2$d\",\"%2$d\",\"%2$d\",\"%2$d\",\"%2$d\",\"1\",3]", wall_ms,
                    1000);
         buf_printf(out, "],\"last\":1}}");
+        return;
+    case EP_COINGECKO_MARKETS:
+        buf_printf(out, "[");
+        for (int i = 0; i < 30; i++) { /* 10 each: up, down, pegged */
+            static const char *const kinds[] = {"up", "dn", "usd"};
+            buf_printf(out,
+                       "%s{\"id\":\"c%d\",\"symbol\":\"%s%d\",\"current_price\":7,"
+                       "\"price_change_percentage_24h\":%d}",
+                       i ? "," : "", i, kinds[i % 3], i, i % 3 == 0 ? 2 : -1);
+        }
+        buf_printf(out, "]");
+        return;
+    case EP_COINGECKO_TRENDING:
+        buf_printf(out, "{\"coins\":[{\"item\":{\"name\":\"Some\",\"symbol\":\"som\"}}]}");
         return;
     case ENDPOINT_COUNT:
         return;
@@ -191,11 +209,23 @@ static void on_failed(void *self, enum summary_field field, const char *why)
     summary_fail(&((struct world *)self)->summary, field, why);
 }
 
+static enum err on_outlook(void *self, const struct outlook_report *r)
+{
+    struct world *w = self;
+    return outlook_apply(&w->outlook, r, loop_wall_ms(w->loop));
+}
+
+static void on_outlook_failed(void *self, enum outlook_part part, const char *why)
+{
+    outlook_fail(&((struct world *)self)->outlook, part, why);
+}
+
 static void on_mode(void *self, enum market_mode mode)
 {
     struct world *w = self;
     w->modes++;
     summary_set_mode(&w->summary, mode);
+    outlook_init(&w->outlook, "not fetched yet");
 }
 
 static void on_refreshed(void *self, bool refreshed, const char *why)
@@ -275,6 +305,8 @@ static struct world *world_new(void)
         .seed = 4711,
         .value = on_value,
         .failed = on_failed,
+        .outlook = on_outlook,
+        .outlook_failed = on_outlook_failed,
         .mode_changed = on_mode,
         .self = w,
     };
@@ -284,6 +316,7 @@ static struct world *world_new(void)
 static void world_start(struct world *w)
 {
     summary_init(&w->summary, w->opts.mode);
+    outlook_init(&w->outlook, "not fetched yet");
     w->sources = sources_new(&w->opts);
     sources_start(w->sources);
 }
@@ -918,6 +951,140 @@ TEST(live_feed_makes_rest_tickers_unnecessary)
     world_free(w);
 }
 
+static uint64_t requests(const struct world *w, enum provider_id provider)
+{
+    uint64_t count = 0;
+    for (int i = 0; i < ENDPOINT_COUNT; i++) {
+        bool of = endpoint_row((enum endpoint_id)i)->provider == provider;
+        count += of ? w->asked[i] : 0;
+    }
+    return count;
+}
+
+TEST(outlook_comes_behind_the_summary_and_names_its_source)
+{
+    struct world *w = world_new();
+    w->scripts[EP_BINANCE_TICKER].upstream = "simulated"; /* known before anything is spent on it */
+    world_start(w);
+    pass(w, 2 * SECOND);
+    assert_true(w->outlook.parts[OUTLOOK_MARKET_CAP].known); /* of the same answer as the value */
+    assert_true(w->outlook.values.market_cap_change_24h_pct == -1.25);
+    assert_string_equal(w->outlook.parts[OUTLOOK_MARKET_CAP].source, "coingecko global");
+    assert_string_equal(w->outlook.parts[OUTLOOK_BREADTH].reason, "not fetched yet");
+    assert_int_equal(w->asked[EP_COINGECKO_MARKETS] + w->asked[EP_COINGECKO_TRENDING], 0);
+    pass(w, 4 * SECOND);
+    const struct outlook_values *v = &w->outlook.values;
+    assert_int_equal(v->advancers, 10);
+    assert_int_equal(v->decliners, 10);
+    assert_int_equal(v->unchanged, 0);
+    assert_int_equal(v->topic_count, 1);
+    assert_string_equal(v->topics[0].symbol, "SOM");
+    assert_string_equal(w->outlook.parts[OUTLOOK_BREADTH].source, "coingecko coins/markets");
+    pass(w, 4 * HOUR);
+    assert_in_range(w->asked[EP_COINGECKO_MARKETS], 23, 25);
+    assert_in_range(w->asked[EP_COINGECKO_TRENDING], 4, 5);
+    for (int i = 0; i < 50; i++) { /* a refresh is about the summary */
+        sources_refresh(w->sources, on_refreshed, w);
+        pass(w, SECOND);
+    }
+    assert_in_range(w->asked[EP_COINGECKO_MARKETS], 23, 25);
+    world_free(w);
+}
+
+TEST(a_month_of_any_profile_stays_within_coingeckos_limit)
+{
+    static const struct {
+        enum sources_profile profile;
+        unsigned global, breadth, trending; /* at least */
+    } cases[] = {
+        {PROFILE_ISLANDS, 4200, 4200, 700},
+        {PROFILE_REDIS, 8400, 700, 230},
+        {PROFILE_CLASSIC, 4200, 4200, 700},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct world *w = world_new();
+        int64_t wall_ms = 0;
+        assert_ok(clock_parse_rfc3339(STR("2026-12-01T00:00:00Z"), &wall_ms));
+        clock_init_virtual(&w->clock, 5000, wall_ms);
+        w->opts.profile = cases[i].profile;
+        world_start(w);
+        for (int minute = 0; minute < 31 * 24 * 60; minute++) {
+            sources_note_feed_price(w->sources); /* as with exchanges connected */
+            pass(w, MINUTE);
+        }
+        test_case(i == 0 ? "islands" : i == 1 ? "redis" : "classic");
+        assert_in_range(requests(w, PROVIDER_COINGECKO), 9000, 10000);
+        assert_in_range(w->asked[EP_COINGECKO_GLOBAL], cases[i].global, 8928);
+        assert_in_range(w->asked[EP_COINGECKO_MARKETS], cases[i].breadth, 4464);
+        assert_in_range(w->asked[EP_COINGECKO_TRENDING], cases[i].trending, 745);
+        world_free(w);
+    }
+    test_case(NULL);
+}
+
+TEST(what_the_summary_needs_is_never_short_of_requests_for_the_outlook)
+{
+    struct world *w = world_new();
+    int64_t wall_ms = 0;
+    assert_ok(clock_parse_rfc3339(STR("2026-12-01T00:00:00Z"), &wall_ms));
+    clock_init_virtual(&w->clock, 5000, wall_ms);
+    w->opts.per_month[PROVIDER_COINGECKO] = 5000; /* global alone needs 4,464 */
+    world_start(w);
+    for (int minute = 0; minute < 31 * 24 * 60 - 5; minute++) {
+        sources_note_feed_price(w->sources);
+        pass(w, MINUTE);
+        assert_true(fresh(w, FIELD_MARKET_CAP));
+    }
+    assert_in_range(requests(w, PROVIDER_COINGECKO), 4700, 5000);
+    assert_in_range(w->asked[EP_COINGECKO_MARKETS] + w->asked[EP_COINGECKO_TRENDING], 300, 800);
+    assert_contains(str_of(w->outlook.parts[OUTLOOK_BREADTH].reason), "kept for the summary");
+    world_free(w);
+}
+
+TEST(a_list_that_is_not_there_leaves_its_provider_well)
+{
+    struct world *w = world_new();
+    struct host_health h = {0};
+    struct health_search search = {"coingecko", &h, 0};
+    w->scripts[EP_COINGECKO_MARKETS].status = w->scripts[EP_COINGECKO_TRENDING].status = 404;
+    world_start(w);
+    pass(w, 24 * HOUR);
+    assert_true(fresh(w, FIELD_MARKET_CAP));
+    assert_in_range(w->asked[EP_COINGECKO_GLOBAL], 136, 145);
+    assert_in_range(w->asked[EP_COINGECKO_MARKETS], 136, 155); /* no more than if it were well */
+    assert_in_range(w->asked[EP_COINGECKO_TRENDING], 23, 32);
+    assert_contains(str_of(w->outlook.parts[OUTLOOK_TRENDING].reason), "HTTP status 404");
+    sources_health_each(w->sources, on_health, &search);
+    assert_int_equal(h.status, HEALTH_OK);
+    assert_string_equal(h.breaker, "closed");
+    /* Throttling is the provider's word for all of them. */
+    w->scripts[EP_COINGECKO_MARKETS].status = 429;
+    pass(w, 11 * MINUTE);
+    sources_health_each(w->sources, on_health, &search);
+    assert_true(h.failed > 150);
+    assert_int_equal(h.status, HEALTH_DOWN);
+    world_free(w);
+}
+
+TEST(implausible_change_of_the_whole_market_is_not_used)
+{
+    struct world *w = world_new();
+    w->scripts[EP_COINGECKO_GLOBAL].body =
+        "{\"data\":{\"total_market_cap\":{\"usd\":2e12},\"total_volume\":{\"usd\":1e11},"
+        "\"market_cap_change_percentage_24h_usd\":-160.8}}";
+    world_start(w);
+    pass(w, SECOND);
+    assert_true(fresh(w, FIELD_MARKET_CAP));
+    assert_false(w->outlook.parts[OUTLOOK_MARKET_CAP].known);
+    assert_contains(str_of(w->outlook.parts[OUTLOOK_MARKET_CAP].reason), "is implausible");
+    w->scripts[EP_COINGECKO_GLOBAL].body =
+        "{\"data\":{\"total_market_cap\":{\"usd\":2e12},\"total_volume\":{\"usd\":1e11}}}";
+    pass(w, 11 * MINUTE);
+    assert_true(fresh(w, FIELD_MARKET_CAP));
+    assert_contains(str_of(w->outlook.parts[OUTLOOK_MARKET_CAP].reason), "does not have it");
+    world_free(w);
+}
+
 TEST(stop_in_flight_leaves_nothing_behind)
 {
     struct world *w = world_new();
@@ -961,6 +1128,11 @@ int main(void)
         cmocka_unit_test(unchanged_answer_is_asked_for_conditionally_and_counts_as_new),
         cmocka_unit_test(keys_travel_where_each_provider_wants_them),
         cmocka_unit_test(live_feed_makes_rest_tickers_unnecessary),
+        cmocka_unit_test(outlook_comes_behind_the_summary_and_names_its_source),
+        cmocka_unit_test(a_month_of_any_profile_stays_within_coingeckos_limit),
+        cmocka_unit_test(what_the_summary_needs_is_never_short_of_requests_for_the_outlook),
+        cmocka_unit_test(a_list_that_is_not_there_leaves_its_provider_well),
+        cmocka_unit_test(implausible_change_of_the_whole_market_is_not_used),
         cmocka_unit_test(stop_in_flight_leaves_nothing_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

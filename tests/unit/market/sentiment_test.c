@@ -203,6 +203,30 @@ TEST(parts_are_cut_off_and_odd_inputs_are_none)
     assert_true(strlen(s.parts[SENTIMENT_VOLATILITY].reason) > 0);
 }
 
+TEST(each_part_says_where_it_is_from_or_why_it_is_missing)
+{
+    struct sentiment_inputs in = everything();
+    struct sentiment s;
+    in.sources[SENTIMENT_BREADTH] = "coingecko coins/markets";
+    in.reasons[SENTIMENT_BREADTH] = "CoinGecko answered with HTTP status 500";
+    in.sources[SENTIMENT_MARKET_CAP] = "coingecko global";
+    in.market_cap_as_of_ms = NOW - HOUR;
+    in.reasons[SENTIMENT_MARKET_CAP] = "CoinGecko: time-out";
+    in.btc_as_of_ms = 0;
+    in.reasons[SENTIMENT_MOMENTUM] = "91 days are needed";
+    sentiment_make(&in, NOW, &s);
+    /* A failure since then takes nothing from a value that is young. */
+    assert_true(s.parts[SENTIMENT_BREADTH].present);
+    assert_string_equal(s.parts[SENTIMENT_BREADTH].source, "coingecko coins/markets");
+    assert_string_equal(s.parts[SENTIMENT_BREADTH].reason, "");
+    assert_false(s.parts[SENTIMENT_MARKET_CAP].present);
+    assert_string_equal(s.parts[SENTIMENT_MARKET_CAP].source, "coingecko global");
+    assert_string_equal(s.parts[SENTIMENT_MARKET_CAP].reason, "too old: CoinGecko: time-out");
+    assert_string_equal(s.parts[SENTIMENT_MOMENTUM].reason, "91 days are needed");
+    assert_string_equal(s.parts[SENTIMENT_VOLATILITY].reason, "not known yet");
+    assert_string_equal(s.parts[SENTIMENT_VOLATILITY].source, "");
+}
+
 TEST(topics_are_copied_up_to_their_ceiling)
 {
     struct sentiment_topic topics[SENTIMENT_TOPICS_MAX + 3] = {
@@ -211,10 +235,21 @@ TEST(topics_are_copied_up_to_their_ceiling)
     struct sentiment s;
     in.topics = topics;
     in.topic_count = ARRAY_LEN(topics);
+    in.topics_source = "coingecko search/trending";
+    in.topics_as_of_ms = NOW - HOUR;
     sentiment_make(&in, NOW, &s);
+    assert_string_equal(s.topics_source, "coingecko search/trending");
+    assert_int_equal(s.topics_as_of_ms, NOW - HOUR);
     assert_int_equal(s.topic_count, SENTIMENT_TOPICS_MAX);
     assert_string_equal(s.topics[0].symbol, "PEPE");
     assert_near(s.topics[0].change_24h_pct, 12.5, 0);
+    assert_string_equal(s.topics_reason, "");
+    in.topic_count = 0; /* of nothing there is no source */
+    in.topics_reason = "CoinGecko: time-out";
+    sentiment_make(&in, NOW, &s);
+    assert_string_equal(s.topics_reason, "CoinGecko: time-out");
+    assert_string_equal(s.topics_source, "");
+    assert_int_equal(s.topics_as_of_ms, 0);
 }
 
 int main(void)
@@ -228,6 +263,7 @@ int main(void)
         cmocka_unit_test(an_old_index_is_unknown_and_only_estimated),
         cmocka_unit_test(confidence_fades_with_age),
         cmocka_unit_test(parts_are_cut_off_and_odd_inputs_are_none),
+        cmocka_unit_test(each_part_says_where_it_is_from_or_why_it_is_missing),
         cmocka_unit_test(topics_are_copied_up_to_their_ceiling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -190,6 +190,64 @@ TEST(month_ends_and_the_next_one_is_new)
     fini(&w);
 }
 
+static uint64_t spare_wait(struct world *w)
+{
+    return budget_spare_wait_ms(w->budget, w->now_ms, w->wall_ms);
+}
+
+TEST(what_can_be_done_without_leaves_half_of_the_minute)
+{
+    struct world w;
+    init(&w, false);
+    start(&w, 4, 0, "live");
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(spare_wait(&w), 0);
+        assert_true(budget_take(w.budget, 1, w.now_ms, w.wall_ms));
+    }
+    assert_int_equal(wait(&w), 0);
+    assert_true(spare_wait(&w) > 0);
+    assert_true(budget_take(w.budget, 1, w.now_ms, w.wall_ms));
+    assert_true(wait(&w) > 0 && spare_wait(&w) == wait(&w));
+    pass(&w, 60500);
+    assert_int_equal(spare_wait(&w), 0);
+    fini(&w);
+}
+
+TEST(what_can_be_done_without_keeps_pace_with_the_month)
+{
+    const uint64_t day_ms = 24 * 3600 * 1000;
+    struct world w;
+    init(&w, false);
+    assert_ok(clock_parse_rfc3339(STR("2026-11-01T00:00:00Z"), &w.wall_ms));
+    start(&w, 6000, 1000, "live");
+    for (int i = 0; i < 20; i++) { /* a fiftieth at once */
+        assert_int_equal(spare_wait(&w), 0);
+        assert_true(budget_take(w.budget, 1, w.now_ms, w.wall_ms));
+    }
+    assert_true(budget_take(w.budget, 1, w.now_ms, w.wall_ms));
+    /* The rest but a fiftieth is for 30 days: one in 45 minutes. */
+    assert_in_range(spare_wait(&w), 44 * 60000, 46 * 60000);
+    assert_int_equal(wait(&w), 0); /* others may go on */
+    pass(&w, 15 * day_ms);
+    assert_int_equal(spare_wait(&w), 0);
+    for (int i = 0; i < 480; i++) {
+        assert_true(budget_take(w.budget, 1, w.now_ms, w.wall_ms));
+    }
+    assert_true(spare_wait(&w) > 0);
+    pass(&w, 15 * day_ms - 1000); /* a second before the end a fiftieth is left */
+    for (int i = 0; i < 478; i++) {
+        assert_int_equal(spare_wait(&w), 0);
+        assert_true(budget_take(w.budget, 1, w.now_ms, w.wall_ms));
+    }
+    pass(&w, 500);
+    assert_int_equal(budget_month_used(w.budget), 979);
+    assert_int_equal(spare_wait(&w), 0);
+    assert_true(budget_take(w.budget, 1, w.now_ms, w.wall_ms));
+    assert_true(spare_wait(&w) > 0);
+    assert_int_equal(wait(&w), 0);
+    fini(&w);
+}
+
 TEST(modes_never_share_a_count)
 {
     struct world w;
@@ -235,6 +293,8 @@ int main(void)
         cmocka_unit_test(kill_9_forgets_no_request_that_went_out),
         cmocka_unit_test(minute_holds_over_a_restart),
         cmocka_unit_test(month_ends_and_the_next_one_is_new),
+        cmocka_unit_test(what_can_be_done_without_leaves_half_of_the_minute),
+        cmocka_unit_test(what_can_be_done_without_keeps_pace_with_the_month),
         cmocka_unit_test(modes_never_share_a_count),
         cmocka_unit_test(disk_that_fails_is_told_and_counting_goes_on),
     };

@@ -56,6 +56,14 @@ static const struct recorded recordings[] = {
     {"http/coingecko/error_429.json", coingecko_parse_global, ERR_LIMIT, "exceeded the Rate Limit"},
     {"http/coingecko/market_chart_5min_0.json", coingecko_parse_global, ERR_NOT_FOUND, "neither"},
     {"http/coingecko/search_trending.json", coingecko_parse_price, ERR_NOT_FOUND, "no price"},
+    {"http/coingecko/coins_markets_57_20220106.json", coingecko_parse_markets, OK, ""},
+    {"http/coingecko/oas2026_coins_markets.json", coingecko_parse_markets, ERR_NOT_FOUND, "only 1"},
+    {"http/coingecko/coins_markets_one_1.json", coingecko_parse_markets, ERR_UNAVAILABLE, "issing"},
+    {"http/coingecko/error_429.json", coingecko_parse_markets, ERR_LIMIT, "exceeded the Rate"},
+    {"http/coingecko/search_trending.json", coingecko_parse_trending, OK, ""},
+    {"http/coingecko/oas2026_search_trending.json", coingecko_parse_trending, OK, ""},
+    {"http/coingecko/oas2026_global.json", coingecko_parse_trending, ERR_NOT_FOUND, "no trending"},
+    {"http/coingecko/error_429.json", coingecko_parse_trending, ERR_LIMIT, "exceeded the Rate"},
     {"http/alternative_me/fng_limit1.json", alternative_parse_fng, OK, ""},
     {"http/alternative_me/fng_limit30.json", alternative_parse_fng, OK, ""},
     {"http/alternative_me/fng_history_20210101_20260606.json", alternative_parse_fng, OK, ""},
@@ -143,6 +151,8 @@ TEST(recorded_values_are_read_exactly)
     assert_true(reading.value[FIELD_MARKET_CAP] == 2142953338976.9612);
     assert_true(reading.value[FIELD_VOLUME_24H] > 1e11);
     assert_int_equal(reading.as_of_ms / 1000, 1621346159);
+    assert_true(reading.outlook.market_cap_change_24h_pct == -0.9554088490358789);
+    assert_true(reading.fields & OUTLOOK_BIT(OUTLOOK_MARKET_CAP));
 
     parse_ok(coingecko_parse_price, "http/coingecko/simple_price_btc_0.json");
     assert_true(reading.value[FIELD_BTC_PRICE] == 49253);
