@@ -39,7 +39,7 @@ struct api_settings {
     uint32_t drain_ms;
     bool sources; /* false: a plain hub */
     const char *version;
-    size_t max_subscriptions;
+    size_t max_subscriptions; /* of a client; 0: the fan-out's own limit */
 };
 
 /* ---- main half ---- */

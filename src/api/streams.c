@@ -90,6 +90,7 @@ static bool read_wishes(struct api_shard *s, struct conn *c, const struct http_r
                         struct wishes *w)
 {
     const char *why = NULL;
+    size_t most = s->opts.settings->max_subscriptions;
     enum err e = wishes_read(w, shard_answers(s)->catalogue, r->query,
                              http_request_header(r, STR("Last-Event-ID")), &why);
     if (e == ERR_NOT_FOUND) {
@@ -99,10 +100,9 @@ static bool read_wishes(struct api_shard *s, struct conn *c, const struct http_r
         buf_fini(&detail);
     } else if (e != OK) {
         reply_problem(c, 422, "Unprocessable Content", why, (struct str){0});
-    } else if (w->count > s->opts.settings->max_subscriptions) {
+    } else if (most && w->count > most) {
         char detail[80];
-        snprintf(detail, sizeof(detail), "At most %zu channels can be named here.",
-                 s->opts.settings->max_subscriptions);
+        snprintf(detail, sizeof(detail), "At most %zu channels can be named here.", most);
         reply_problem(c, 422, "Unprocessable Content", detail, (struct str){0});
         e = ERR_LIMIT;
     }

@@ -181,7 +181,7 @@ enum err fanout_join(struct fanout *f, struct member *m, enum frame_form form,
     struct group_want *wants = wants_of(m, more, &count);
     enum err e = OK;
     for (size_t i = 0; i < more && e == OK; i++) {
-        struct chan *c = chan_named(f, subs[i].channel, CHANNEL_EVENT);
+        struct chan *c = chan_wished(f, subs[i].channel);
         size_t at = 0;
         while (at < count && wants[at].chan != c) {
             at++;

@@ -71,7 +71,7 @@ for (const { io, skip } of await backEnds()) {
           assert.deepEqual(sortedKeys(seen), ['BTC', 'ETH']);
           for (const [symbol, times] of Object.entries(seen)) {
             const gaps = times.slice(1).map((t, i) => t - times[i]);
-            assert.ok(times.length >= 2 && Math.max(...gaps) < 2_600, `${symbol}: ${gaps} ms`);
+            assert.ok(times.length >= 2 && Math.max(...gaps) < 3_600, `${symbol}: ${gaps} ms`);
           }
           const signal = await c.next('trading_signal');
           assert.ok(['BTC', 'ETH'].includes(signal.symbol));
@@ -134,8 +134,10 @@ for (const { io, skip } of await backEnds()) {
       const times = slow.events.filter((e) => e.event === 'market_update' && e.data.BTC).map((e) => e.at);
       assert.ok(Date.now() - began >= 2_500, `four in ${Date.now() - began} ms`);
       for (let i = 1; i < times.length; i++) assert.ok(times[i] - times[i - 1] > 700, `${times}`);
-      const row = slow.events.filter((e) => e.data?.BTC).at(-1).data.BTC;
-      assert.ok(fast.events.some((e) => e.data?.BTC?.timestamp === row.timestamp && e.data.BTC.price === row.price));
+      const newest = slow.events.filter((e) => e.data?.BTC).at(-1);
+      const row = newest.data.BTC;
+      const late = fast.events.filter((e) => e.data?.BTC && e.at < newest.at - 1_500).at(-1)?.data.BTC;
+      assert.ok(!late || late.timestamp <= row.timestamp, `${late?.timestamp} was known before ${row.timestamp}`);
       fast.close();
       slow.close();
     });
