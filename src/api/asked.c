@@ -109,10 +109,11 @@ static const struct candle *in_memory(const struct ask *q, size_t *count)
     return rows ? rows + first : NULL;
 }
 
-static void write_rows(struct json_writer *w, const struct candle *rows, size_t count)
+static void write_rows(struct json_writer *w, const struct candle *rows, size_t count,
+                       enum market_venue head)
 {
     for (size_t i = 0; i < count; i++) {
-        message_candle(w, &rows[i]);
+        message_candle(w, &rows[i], head);
     }
 }
 
@@ -145,9 +146,9 @@ static void answer_candles(struct ask *q, const struct candle *older, size_t old
     json_key(&w, "candles");
     json_array(&w);
     if (older_count > skip) {
-        write_rows(&w, older + skip, older_count - skip);
+        write_rows(&w, older + skip, older_count - skip, venue);
     }
-    write_rows(&w, rows, count);
+    write_rows(&w, rows, count, venue);
     json_array_end(&w);
     json_key(&w, "reason");
     json_text(&w, problem                   ? problem

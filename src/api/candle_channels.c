@@ -79,7 +79,7 @@ static void publish(struct api_main *a, uint32_t key, enum interval i, const str
     json_object(&w);
     message_candles_head(&w, &text);
     json_key(&w, "candle");
-    message_candle(&w, c);
+    message_candle(&w, c, venue);
     json_object_end(&w);
     markets_publish(a, ch->info, slot, buf_str(&data), true);
     buf_fini(&data);

@@ -359,7 +359,7 @@ void message_candles_head(struct json_writer *w, const struct candles_text *t)
     json_text(w, known ? unit(t->usdt) : NULL);
 }
 
-void message_candle(struct json_writer *w, const struct candle *c)
+void message_candle(struct json_writer *w, const struct candle *c, enum market_venue head)
 {
     json_object(w);
     json_key(w, "time");
@@ -394,6 +394,10 @@ void message_candle(struct json_writer *w, const struct candle *c)
     json_bool(w, (c->flags & CANDLE_AMENDED) != 0);
     json_key(w, "history");
     json_bool(w, (c->flags & CANDLE_HISTORY) != 0);
+    if (c->venue != head && c->venue < MARKET_VENUES) {
+        json_key(w, "venue");
+        json_text(w, market_venue_name(c->venue));
+    }
     json_object_end(w);
 }
 

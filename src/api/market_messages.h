@@ -68,7 +68,8 @@ struct candles_text {
 /* Members "symbol","interval","venue","quote", without braces. */
 void message_candles_head(struct json_writer *w, const struct candles_text *t);
 /* One candle as an object. */
-void message_candle(struct json_writer *w, const struct candle *c);
+/* `head`: the venue that the text around it names; a candle of another one says so itself. */
+void message_candle(struct json_writer *w, const struct candle *c, enum market_venue head);
 
 /* Members "candles","first_time","last_time","indicators","reasons", without braces. */
 void message_figures(struct json_writer *w, const struct figures *f);

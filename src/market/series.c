@@ -21,6 +21,7 @@ struct rows {
     struct row *list;
     size_t count, room;
     size_t notes;
+    size_t columns; /* as many as the header names, COLUMNS or more */
 };
 
 static struct buf *note(struct series *s, struct rows *r, size_t line)
@@ -49,7 +50,7 @@ static bool read_row(struct series *s, struct rows *r, struct str text, struct r
     struct str cells[COLUMNS], cell;
     size_t count = 0;
     bool more = true;
-    while (more && count <= COLUMNS) {
+    while (more && count <= r->columns) {
         more = str_find(text, ',', 0) != SIZE_MAX;
         if (!str_next(&text, ',', &cell)) {
             cell = (struct str){0};
@@ -59,10 +60,10 @@ static bool read_row(struct series *s, struct rows *r, struct str text, struct r
         }
         count++;
     }
-    if (count != COLUMNS) {
+    if (count != r->columns) {
         struct buf *b = note(s, r, out->line);
         if (b) {
-            buf_printf(b, "%s of %zu columns\n", count < COLUMNS ? "fewer" : "more", COLUMNS);
+            buf_printf(b, "%s of %zu columns\n", count < r->columns ? "fewer" : "more", r->columns);
         }
         return false;
     }
@@ -146,17 +147,18 @@ static void count_holes(struct series *s, struct rows *r)
     }
 }
 
-static bool is_header(struct str line)
+/* How many columns; 0: it is no header of these. */
+static size_t read_header(struct str line)
 {
     struct str cell, rest = line;
     size_t i = 0;
     while (str_next(&rest, ',', &cell)) {
-        if (i >= COLUMNS || !str_eq_nocase(str_trim(cell), str_of(columns[i]))) {
-            return false;
+        if (i < COLUMNS && !str_eq_nocase(str_trim(cell), str_of(columns[i]))) {
+            return 0;
         }
         i++;
     }
-    return i == COLUMNS;
+    return i < COLUMNS ? 0 : i;
 }
 
 static enum err read_lines(struct series *s, struct rows *r, struct str text, struct buf *error)
@@ -170,7 +172,8 @@ static enum err read_lines(struct series *s, struct rows *r, struct str text, st
         number++;
         line = str_sub(line, 0, line.len - (str_ends(line, STR("\r")) ? 1 : 0));
         if (number == 1) {
-            if (!is_header(line)) {
+            r->columns = read_header(line);
+            if (r->columns == 0) {
                 buf_printf(error, "line 1: expected the header %s", header);
                 return ERR_SYNTAX;
             }

@@ -1,4 +1,5 @@
-/* series: a candle file (time_utc,open,high,low,close,volume) as an array of bars.
+/* series: a candle file (time_utc,open,high,low,close,volume; further columns are not read) as an
+ * array of bars.
  *
  * Times are RFC 3339 and are open times. Rows may come in any order. What is wrong with a row is
  * noted with its line number and the row left out; of rows with one time the last in the file

@@ -92,6 +92,23 @@ TEST(notes_end_and_say_how_many_more)
     buf_fini(&text);
 }
 
+TEST(columns_behind_the_volume_are_not_read_but_counted)
+{
+    struct buf error = {0};
+    struct series s = {0};
+    assert_ok(series_read(&s,
+                          STR("time_utc,open,high,low,close,volume,trades,x\n"
+                              "2024-01-01T00:00:00Z,1,2,0.5,1.5,10,7,no number\n"
+                              "2024-01-01T01:00:00Z,1,2,0.5,1.5,10,7\n"
+                              "2024-01-01T02:00:00Z,1,2,0.5,1.5,10,7,8,9\n"),
+                          &error));
+    assert_int_equal(s.count, 1);
+    assert_int_equal(s.bad, 2);
+    assert_buf(&s.notes, "line 3: fewer of 8 columns\nline 4: more of 8 columns\n");
+    series_fini(&s);
+    buf_fini(&error);
+}
+
 TEST(what_is_no_candle_file_is_refused_in_one_line)
 {
     static const struct {
@@ -175,6 +192,7 @@ int main(void)
         cmocka_unit_test(rows_become_bars_in_order_of_time),
         cmocka_unit_test(what_is_wrong_is_noted_with_its_line),
         cmocka_unit_test(notes_end_and_say_how_many_more),
+        cmocka_unit_test(columns_behind_the_volume_are_not_read_but_counted),
         cmocka_unit_test(what_is_no_candle_file_is_refused_in_one_line),
         cmocka_unit_test(longer_candles_are_made_of_whole_ones),
         cmocka_unit_test(intervals_have_a_number_and_a_unit),
