@@ -107,8 +107,8 @@ struct market_opts {
 struct market;
 struct market *market_new(const struct market_opts *opts);
 void market_free(struct market *m);
-/* Forgets all quotes (a change of mode); symbols and their ids stay, versions rise, nobody is
- * called. */
+/* Forgets all quotes (a change of mode); symbols, their ids, and which feeds are down stay,
+ * versions rise, nobody is called. */
 void market_reset(struct market *m);
 
 /* The id of a symbol (1..15 letters, digits; kept in upper case), made when new: 0, 1, 2, ...

@@ -15,6 +15,7 @@
 void quote_reset(struct quote_state *s)
 {
     uint64_t version = s->quote.version;
+    const struct quote_state before = *s;
     *s = (struct quote_state){.next_change_ms = INT64_MAX};
     s->quote = (struct quote){.version = version + 1,
                               .reason = "no feed has said anything yet",
@@ -32,6 +33,8 @@ void quote_reset(struct quote_state *s)
                                                 .low_24h = NAN};
         s->feeds[v].volume = NAN;
         s->feeds[v].quote_volume = NAN;
+        s->feeds[v].down = before.feeds[v].down;
+        s->feeds[v].down_only = before.feeds[v].down_only;
     }
 }
 

@@ -30,7 +30,7 @@ struct quote_state {
     int64_t next_change_ms; /* time alone changes nothing before it */
 };
 
-/* Everything unknown; the version rises. */
+/* Everything unknown but which feeds are down, and why; the version rises. */
 void quote_reset(struct quote_state *s);
 /* Looks a tick over: OK, ERR_RANGE or ERR_EXISTS as market_apply() has it. */
 enum err quote_check(const struct quote_state *s, const struct tick *t, int64_t now_ms);

@@ -341,6 +341,19 @@ TEST(after_a_feed_was_down_its_last_trade_is_no_price_of_now)
     market_free(r.m);
 }
 
+TEST(a_change_of_mode_does_not_forget_why_a_feed_is_down)
+{
+    struct rig r;
+    begin(&r);
+    market_down(r.m, MARKET_BINANCE, MARKET_NO_SYMBOL, "blocked by region");
+    market_down(r.m, MARKET_KRAKEN, r.btc, "not offered there");
+    market_reset(r.m);
+    assert_ok(trade(&r, MARKET_COINBASE, "100"));
+    assert_string_equal(btc(&r)->feeds[MARKET_BINANCE].reason, "blocked by region");
+    assert_string_equal(btc(&r)->feeds[MARKET_KRAKEN].reason, "not offered there");
+    market_free(r.m);
+}
+
 TEST(one_feed_going_down_does_not_wake_another_that_is_silent)
 {
     struct rig r;
@@ -595,6 +608,7 @@ int main(void)
         cmocka_unit_test(a_feed_that_is_down_says_why_until_it_speaks),
         cmocka_unit_test(heartbeats_do_not_keep_a_price_alive_while_what_comes_is_rejected),
         cmocka_unit_test(after_a_feed_was_down_its_last_trade_is_no_price_of_now),
+        cmocka_unit_test(a_change_of_mode_does_not_forget_why_a_feed_is_down),
         cmocka_unit_test(one_feed_going_down_does_not_wake_another_that_is_silent),
         cmocka_unit_test(an_old_trade_gives_way_to_the_book_and_then_to_other_feeds),
         cmocka_unit_test(clocks_behind_and_ahead_do_not_matter),
