@@ -115,11 +115,12 @@ describe('a recording of our own', () => {
       const frames = whole().filter((line) => line.includes('"ws_text"') && line.includes(`"source":"${source}"`));
       return frames.length > 20 ? ms(frames[20]) : Infinity;
     })) + 2_500;
-    await until(() => end() < ms(whole().at(-1)), 'a recording that is long enough', WAIT_MS);
+    await until(() => ms(whole().at(-1)) > end(), 'a recording that is long enough', WAIT_MS);
     await server.stop();
     await upstream.stop();
-    const until_ms = end();
-    writeFileSync(file(), `${whole().filter((line) => ms(line) < until_ms).join('\n')}\n`);
+    const lines = whole();
+    const last = lines.findIndex((line) => ms(line) > end());
+    writeFileSync(file(), `${lines.slice(0, last + 1).join('\n')}\n`);
   });
 
   test('has frames of all three, and answers', () => {
