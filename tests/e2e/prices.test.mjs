@@ -41,6 +41,24 @@ async function readEvents(server, path, enough, headers = {}) {
   return events;
 }
 
+/* Subscribes, takes the first message, reads nothing until what it is spared is told, then wakes. */
+async function sleepThrough(server, c, params) {
+  await c.subscribe('app:fill');
+  await c.subscribe('price_updates', params);
+  const asked = await c.next(prices, WAIT_MS);
+  c.socket.pause();
+  const filler = 'x'.repeat(8000);
+  for (let n = 0; n < 2400; n += 200) { /* 19 MB: more than sockets hold */
+    await mustPublish(server, Array.from({ length: 200 }, () => ({ channel: 'app:fill', data: filler })));
+  }
+  const asleepAt = server.published().length;
+  await until(() => server.published().slice(asleepAt).filter((m) => m.channel === 'price_updates')
+    .length > 60, 'prices while it sleeps', WAIT_MS);
+  c.send({ type: 'stats', id: 'asleep' });
+  c.socket.resume();
+  return asked;
+}
+
 const both = await backEnds();
 describe('prices', { concurrency: both.length }, () => {
   let upstream;
@@ -172,19 +190,7 @@ describe('prices', { concurrency: both.length }, () => {
 
     test('who did not read gets one newest row a symbol, and is told what it was spared', async () => {
       const c = await connect();
-      await c.subscribe('app:fill');
-      await c.subscribe('price_updates', { symbols: ['BTC', 'ETH'] });
-      const asked = await c.next(prices, WAIT_MS);
-      c.socket.pause();
-      const filler = 'x'.repeat(8000);
-      for (let n = 0; n < 2400; n += 200) { /* 19 MB: more than sockets hold */
-        await mustPublish(server, Array.from({ length: 200 }, () => ({ channel: 'app:fill', data: filler })));
-      }
-      const stalledAt = server.published().length;
-      await until(() => server.published().slice(stalledAt).filter((m) => m.channel === 'price_updates')
-        .length > 60, 'prices while it sleeps', WAIT_MS);
-      c.send({ type: 'stats', id: 'asleep' });
-      c.socket.resume();
+      const asked = await sleepThrough(server, c, { symbols: ['BTC', 'ETH'] });
       const isNotice = (m) => m.type === 'conflated' && m.channel === 'price_updates';
       const spared = () => c.messages.filter(isNotice).reduce((sum, m) => sum + m.n, 0);
       await until(() => spared() > 30 && prices(c.messages.findLast((m) => isNotice(m) || prices(m))),
@@ -214,6 +220,34 @@ describe('prices', { concurrency: both.length }, () => {
       const next = await c.take((m) => prices(m) && seqOf(m.cursor) > seqOf(newest.cursor), 10, WAIT_MS);
       const later = await Rows.upTo(server, seqOf(next.at(-1).cursor));
       for (const m of next) later.assertNewest(m);
+      c.socket.terminate();
+    });
+
+    test('deltas begin anew behind what was spared', async () => {
+      const c = await connect();
+      const asked = await sleepThrough(server, c, { symbols: ['BTC', 'ETH'], delta: true });
+      const isNotice = (m) => m.type === 'conflated' && m.channel === 'price_updates';
+      const mine = () => c.messages.filter((m) => isNotice(m) || prices(m));
+      await until(() => mine().some(isNotice) && mine().length - mine().findLastIndex(isNotice) > 20,
+        'deltas behind the notice', WAIT_MS);
+      const got = mine();
+      const rows = await Rows.upTo(server, seqOf(got.findLast(prices).cursor));
+      const have = structuredClone(asked.data);
+      let base = asked.cursor;
+      for (const [i, m] of got.entries()) {
+        if (isNotice(m)) continue;
+        if (m.delta) {
+          assert.ok(!isNotice(got[i - 1] ?? {}), 'a full one first');
+          assert.equal(m.base, base);
+          for (const [symbol, change] of Object.entries(m.data)) Object.assign(have[symbol], change);
+        } else {
+          Object.assign(have, structuredClone(m.data));
+        }
+        base = m.cursor;
+        for (const symbol of Object.keys(m.data)) {
+          assert.deepEqual(have[symbol], rows.at(symbol, seqOf(m.cursor)), `${symbol} at ${m.cursor}`);
+        }
+      }
       c.socket.terminate();
     });
 

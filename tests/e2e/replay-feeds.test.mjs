@@ -118,8 +118,8 @@ describe('a recording of our own', () => {
     await until(() => ms(whole().at(-1)) > end(), 'a recording that is long enough', WAIT_MS);
     await server.stop();
     await upstream.stop();
-    const lines = whole();
-    const last = lines.findIndex((line) => ms(line) > end());
+    const [lines, end_ms] = [whole(), end()];
+    const last = lines.findIndex((line) => ms(line) > end_ms);
     writeFileSync(file(), `${lines.slice(0, last + 1).join('\n')}\n`);
   });
 
