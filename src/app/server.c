@@ -363,7 +363,7 @@ static enum err open_hub_and_shards(struct server *s, uint16_t *port, struct buf
         .refresh = s->feed ? do_refresh : NULL,
         .demand = s->feed ? do_demand : NULL,
         .health = do_health,
-        .keep = do_keep,
+        .keep = s->feed ? do_keep : NULL, /* nothing of a replay is kept */
         .market = s->markets ? markets_market(s->markets) : NULL,
         .candles = s->markets ? markets_candles(s->markets) : NULL,
         .older_candles = s->markets ? do_older_candles : NULL,
