@@ -10,7 +10,7 @@ import { Rows, seqOf, startMarket } from './lib/market.mjs';
 import { backEnds, startServer, startUpstream, until } from './lib/server.mjs';
 
 const SYMBOLS = ['BTC', 'ETH', 'SOL', 'DOGE'];
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000; /* the machine may be slow, and shared */
 const prices = (m) => m.type === 'price_updates';
 const manyNames = (count) => Array.from({ length: count }, (_, i) => (i + 1296).toString(36).toUpperCase());
 
@@ -41,14 +41,14 @@ async function readEvents(server, path, enough, headers = {}) {
   return events;
 }
 
-let upstream;
-before(async () => {
-  upstream = await startUpstream({ args: ['--seed', '7', '--rate', '20'] });
-});
-after(() => upstream?.stop());
-
 const both = await backEnds();
 describe('prices', { concurrency: both.length }, () => {
+  let upstream;
+  before(async () => {
+    upstream = await startUpstream({ args: ['--seed', '7', '--rate', '20'] });
+  });
+  after(() => upstream?.stop());
+
   for (const { io, skip } of both) describe(`on ${io}`, { skip, concurrency: 4 }, () => {
     let server;
     const open = [];
@@ -78,7 +78,7 @@ describe('prices', { concurrency: both.length }, () => {
         assert.equal(row.stale, false);
         assert.match(row.timestamp, TIME);
       }
-      while (all.length < 60) all.push(await c.next(prices, WAIT_MS));
+      while (all.length < 40) all.push(await c.next(prices, WAIT_MS));
       const rows = await Rows.upTo(server, seqOf(all.at(-1).cursor));
       for (const [i, m] of all.entries()) {
         rows.assertNewest(m);
@@ -123,7 +123,8 @@ describe('prices', { concurrency: both.length }, () => {
         assert.ok(updates <= 2 * seconds + 1, `${symbol}: ${updates} in ${seconds} s`);
       }
       const [from, to] = [all[0], all.at(-1)].map((m) => seqOf(m.cursor));
-      assert.ok(rows.count(SYMBOLS, from, to) > 60, 'more was published than was sent');
+      const sent = all.reduce((sum, m) => sum + Object.keys(m.data).length, 0);
+      assert.ok(rows.count(SYMBOLS, from, to) > sent, 'more was published than was sent');
       /* it was no loss: nobody is told of it */
       assert.ok(!(await c.settle()).some((m) => m.type === 'conflated' || m.type === 'gap'));
     });
@@ -134,7 +135,7 @@ describe('prices', { concurrency: both.length }, () => {
       const first = await c.next(prices, WAIT_MS);
       assert.equal(first.delta, undefined, 'a full one first');
       const all = [];
-      while (all.length < 150) all.push(await c.next(prices, WAIT_MS));
+      while (all.length < 100) all.push(await c.next(prices, WAIT_MS));
       const rows = await Rows.upTo(server, seqOf(all.at(-1).cursor));
       const have = structuredClone(first.data);
       let base = first.cursor;
@@ -162,7 +163,7 @@ describe('prices', { concurrency: both.length }, () => {
       socket.on('message', (bytes) => all.push(decode(bytes)));
       await new Promise((done, fail) => socket.once('open', done).once('error', fail));
       socket.send(encode({ type: 'subscribe', channel: 'price_updates', params: { symbols: SYMBOLS } }));
-      await until(() => all.filter(prices).length >= 60, 'sixty messages', WAIT_MS);
+      await until(() => all.filter(prices).length >= 40, 'forty messages', WAIT_MS);
       const got = all.filter(prices);
       const rows = await Rows.upTo(server, seqOf(got.at(-1).cursor));
       for (const m of got) rows.assertNewest(m);
@@ -181,13 +182,13 @@ describe('prices', { concurrency: both.length }, () => {
       }
       const stalledAt = server.published().length;
       await until(() => server.published().slice(stalledAt).filter((m) => m.channel === 'price_updates')
-        .length > 60, 'prices while it sleeps', 30_000);
+        .length > 60, 'prices while it sleeps', WAIT_MS);
       c.send({ type: 'stats', id: 'asleep' });
       c.socket.resume();
       const isNotice = (m) => m.type === 'conflated' && m.channel === 'price_updates';
       const spared = () => c.messages.filter(isNotice).reduce((sum, m) => sum + m.n, 0);
       await until(() => spared() > 30 && prices(c.messages.findLast((m) => isNotice(m) || prices(m))),
-        'a notice, and prices behind it', 30_000);
+        'a notice, and prices behind it', WAIT_MS);
       const got = c.messages.filter((m) => isNotice(m) || prices(m));
       const rows = await Rows.upTo(server, seqOf(got.findLast(prices).cursor));
       let from = seqOf(asked.cursor);

@@ -68,7 +68,7 @@ export class Rows {
   /* The truth of a server up to that place, when it has been written. */
   static async upTo(server, seq) {
     let rows;
-    await until(() => (rows = new Rows(server.published())).last >= seq, `the log reaches ${seq}`, 20_000);
+    await until(() => (rows = new Rows(server.published())).last >= seq, `the log reaches ${seq}`, 60_000);
     return rows;
   }
 

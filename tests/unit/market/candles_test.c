@@ -471,6 +471,25 @@ TEST(the_first_venue_in_order_has_the_series_and_loses_it_by_silence)
     candles_free(r->c);
 }
 
+TEST(history_of_whoever_traded_first_does_not_keep_a_better_venue_out)
+{
+    struct rig *r = begin();
+    struct tick t = a_trade(MIDNIGHT, 1, "100", "1");
+    t.venue = MARKET_KRAKEN;
+    candles_trade(r->c, &t);
+    struct candle old = history(MIDNIGHT - MIN, "90", "90", "90", "90", "9");
+    assert_int_equal(candles_fill(r->c, 0, MARKET_KRAKEN, INTERVAL_1M, &old, 1), 1);
+    t.venue = MARKET_BINANCE;
+    t.exchange_ms += 5000;
+    t.price = dec("200");
+    candles_trade(r->c, &t);
+    assert_int_equal(candles_venue(r->c, 0), MARKET_BINANCE);
+    expect_row(row(r, INTERVAL_1M, MIDNIGHT), "200 200 200 200 1", 1, CANDLE_GAP);
+    assert_int_equal(candles_fill(r->c, 0, MARKET_KRAKEN, INTERVAL_1M, &old, 1), 0);
+    assert_int_equal(candles_fill(r->c, 0, MARKET_BINANCE, INTERVAL_1M, &old, 1), 1);
+    candles_free(r->c);
+}
+
 TEST(only_so_many_candles_are_kept)
 {
     static struct rig rig;
@@ -598,6 +617,7 @@ int main(void)
         cmocka_unit_test(the_open_day_is_whole_after_history_of_hours_and_minutes),
         cmocka_unit_test(after_a_restart_the_time_between_is_a_gap),
         cmocka_unit_test(the_first_venue_in_order_has_the_series_and_loses_it_by_silence),
+        cmocka_unit_test(history_of_whoever_traded_first_does_not_keep_a_better_venue_out),
         cmocka_unit_test(only_so_many_candles_are_kept),
         cmocka_unit_test(reset_forgets_everything),
         cmocka_unit_test(any_order_within_the_late_window_gives_the_same_candles),
