@@ -3,6 +3,7 @@
  * Prints one line of JSON. Trusts its server (ours, on loopback): an answer is one read that ends
  * with the last byte its Content-Length promises. SPDX-License-Identifier: MIT */
 #include "tools/histogram.h"
+#include "waited.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -140,13 +141,14 @@ static void run(uint64_t rate, uint64_t duration_us)
 
 int main(int argc, char **argv)
 {
-    if (argc != 6) {
-        fputs("usage: paced PORT PATH REQUESTS_PER_S CONNECTIONS DURATION_MS\n", stderr);
+    if (argc != 6 && argc != 7) {
+        fputs("usage: paced PORT PATH REQUESTS_PER_S CONNECTIONS DURATION_MS [SILENT_ONES]\n",
+              stderr);
         return 2;
     }
     uint16_t port = (uint16_t)strtoul(argv[1], NULL, 10);
     uint64_t rate = strtoul(argv[3], NULL, 10), duration_ms = strtoul(argv[5], NULL, 10);
-    long conns = strtol(argv[4], NULL, 10);
+    long conns = strtol(argv[4], NULL, 10), silent = argc > 6 ? strtol(argv[6], NULL, 10) : 0;
     if (rate == 0 || conns < 1 || conns > MAX_CONNS) {
         return 2;
     }
@@ -154,18 +156,24 @@ int main(int argc, char **argv)
     paced.request_len =
         (size_t)snprintf(paced.request, sizeof paced.request,
                          "GET %.300s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n\r\n", argv[2], port);
+    for (long i = 0; i < silent; i++) {
+        (void)open_conn(port); /* as idle clients: nothing is ever asked there */
+    }
     for (long i = 0; i < conns; i++) {
         paced.idle[paced.idle_count++] = open_conn(port);
     }
+    double waited = waited_ms();
     run(rate, duration_ms * 1000);
+    waited = waited_ms() - waited;
     uint64_t p50 = 0, p99 = 0, p999 = 0;
     if (!histogram_quantile(&paced.latency, 0.5, &p50) ||
         !histogram_quantile(&paced.latency, 0.99, &p99) ||
         !histogram_quantile(&paced.latency, 0.999, &p999)) {
         return 1;
     }
-    printf("{\"requests\":%llu,\"bad\":%llu,\"p50_us\":%llu,\"p99_us\":%llu,\"p999_us\":%llu}\n",
+    printf("{\"requests\":%llu,\"bad\":%llu,\"p50_us\":%llu,\"p99_us\":%llu,\"p999_us\":%llu,"
+           "\"waited_ms\":%.1f}\n",
            (unsigned long long)paced.latency.count, (unsigned long long)paced.bad,
-           (unsigned long long)p50, (unsigned long long)p99, (unsigned long long)p999);
+           (unsigned long long)p50, (unsigned long long)p99, (unsigned long long)p999, waited);
     return 0;
 }

@@ -1,19 +1,24 @@
 // Front of the bench: flags, the order of the sections, and where results go.
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import * as live from "./lib/live.mjs";
+import { liveReport } from "./lib/live-report.mjs";
 import { machine, output, stopAll } from "./lib/proc.mjs";
 import { report } from "./lib/report.mjs";
 import * as sections from "./lib/sections.mjs";
 import { describeServers } from "./lib/servers.mjs";
 
-const USAGE = `usage: bench/run [--quick | --medium] [--only SECTION,…] [--build DIR] [--server FILE] [--out FILE]
+const USAGE = `usage: bench/run [--live] [--quick | --medium] [--only SECTION,…] [--build DIR] [--server FILE] [--out FILE]
 
+  --live         the section "Live markets" of the results and no other: prices from an exchange to
+                 the clients, in seven minutes; with --quick in two. COINCAST_FIXTURES: the tapes
   --quick        about four minutes: fewer rotations, sizes and servers
   --medium       about eight minutes: all sizes, three rotations where ratios are tight
-  --only LIST    of cost, rate, memory, deflate, tls, shards, stalled, own, http
+  --only LIST    of cost, rate, memory, deflate, tls, shards, stalled, own, http;
+                 with --live of ingest, latency, round, sets, delta, get
   --build DIR    where the programs were built (build/release)
   --server FILE  another coincast to measure with this build's load client
   --out FILE     where the tables go (bench/RESULTS.md; with --only to standard output)
@@ -27,6 +32,7 @@ function readFlags() {
   try {
     const { values } = parseArgs({
       options: {
+        live: { type: "boolean", default: false },
         quick: { type: "boolean", default: false },
         medium: { type: "boolean", default: false },
         only: { type: "string" },
@@ -97,6 +103,28 @@ function plan(mode, present) {
   ];
 }
 
+function livePlan(mode) {
+  const quick = mode === "quick";
+  const gets = ["bare send", "nginx", ...sections.COINCAST];
+  return [
+    ["ingest", live.ingest, { rotations: quick ? 3 : 9, parseMs: quick ? 400 : 800 }],
+    ["latency", live.latency, { rotations: quick ? 2 : 5, clients: 100, each: [5, 20], seconds: quick ? 2 : 3 }],
+    ["round", live.rounds, { rotations: quick ? 1 : 4, clients: 10000, seconds: 2.5 }],
+    ["sets", live.sets, { rotations: quick ? 1 : 2, members: 9900 }],
+    ["delta", live.deltas, { speed: 10, seconds: quick ? 10 : 70 }],
+    ["get", sections.paced, { rotations: quick ? 2 : 7, names: gets, seconds: 1 }],
+  ];
+}
+
+/** The file with its part of this kind of run made new and the other part as it was. */
+function merged(file, text, isLive) {
+  const mark = "\n## Live markets\n";
+  const old = existsSync(file) ? readFileSync(file, "utf8") : "# Results\n";
+  const at = old.indexOf(mark);
+  if (isLive) return `${at < 0 ? old : old.slice(0, at)}\n${text}`;
+  return at < 0 ? text : `${text}${old.slice(at)}`;
+}
+
 async function main() {
   const flags = readFlags();
   if (flags.help) {
@@ -115,7 +143,7 @@ async function main() {
     records: [],
     say: (text) => process.stderr.write(`${text}\n`),
   };
-  if (!existsSync(join(bench, "peers/node_modules"))) {
+  if (!flags.live && !existsSync(join(bench, "peers/node_modules"))) {
     await output("npm", ["ci", "--no-audit", "--no-fund"], { cwd: join(bench, "peers") }).catch((error) =>
       setup.say(`npm ws and socket.io are left out: ${error.message}`),
     );
@@ -126,16 +154,18 @@ async function main() {
   await sections.makeCertificate(setup);
   await sections.calibrate(setup);
   setup.servers = describeServers(setup);
-  const mode = flags.medium ? "medium" : flags.quick ? "quick" : "full";
+  const mode = flags.quick ? "quick" : flags.medium && !flags.live ? "medium" : "full";
   const wanted = flags.only?.split(",");
-  for (const [name, run, options] of plan(mode, (server) => !setup.servers[server].missing)) {
+  const todo = flags.live ? livePlan(mode) : plan(mode, (server) => !setup.servers[server].missing);
+  for (const [name, run, options] of todo) {
     if (wanted === undefined || wanted.includes(name)) await run(setup, options);
   }
   const about = { ...(await machine(root)), mode, minutes: (Date.now() - started) / 60000, overhead: setup.overhead, busy };
-  const text = report(setup.records, about);
+  const text = (flags.live ? liveReport : report)(setup.records, about);
   mkdirSync(join(root, "build"), { recursive: true });
-  writeFileSync(join(root, "build/bench.json"), JSON.stringify({ about, records: setup.records }, null, 1));
-  if (flags.out ?? !wanted) writeFileSync(flags.out ?? join(bench, "RESULTS.md"), text);
+  writeFileSync(join(root, flags.live ? "build/bench-live.json" : "build/bench.json"), JSON.stringify({ about, records: setup.records }, null, 1));
+  const file = flags.out ?? join(bench, "RESULTS.md");
+  if (flags.out ?? !wanted) writeFileSync(file, merged(file, text, flags.live));
   else process.stdout.write(text);
   rmSync(setup.temp, { recursive: true, force: true });
 }

@@ -1,4 +1,5 @@
 /* A server's message, taken and shown. SPDX-License-Identifier: MIT */
+#include "tools/watch_text.h"
 #include "tools/watch_view.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -17,6 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         }
     }
+    buf_clear(&out);
+    watch_prices_lines(&v.prices, 1000, v.mode, &out);
     buf_clear(&out);
     watch_add_cut(&out, text, 17);
     if (watch_columns(buf_str(&out)) > 17) {

@@ -1,15 +1,15 @@
 // Tables of the records, and the goals: ratios within one rotation, medians over rotations.
 import { median } from "./load.mjs";
 
-const number = (value, digits = 2) => (value === null || value === undefined || !Number.isFinite(value) ? "-" : value.toFixed(digits));
+export const number = (value, digits = 2) => (value === null || value === undefined || !Number.isFinite(value) ? "-" : value.toFixed(digits));
 const ms = (us) => number(us === null || us === undefined ? null : us / 1000, us >= 100000 ? 0 : 1);
 const thousands = (value) => (value === null || !Number.isFinite(value) ? "-" : `${Math.round(value / 1000)}k`);
-const table = (head, rows) =>
+export const table = (head, rows) =>
   [`| ${head.join(" | ")} |`, `|${head.map(() => "---").join("|")}|`, ...rows.map((row) => `| ${row.join(" | ")} |`)].join("\n");
-const unique = (list) => [...new Set(list)];
+export const unique = (list) => [...new Set(list)];
 
 /** Records of a kind whose fields equal `where`, those that failed left out. */
-const pick = (records, what, where) =>
+export const pick = (records, what, where) =>
   records.filter((r) => r.what === what && !r.failed && Object.entries(where).every(([key, value]) => r[key] === value));
 
 /** The bare sender that a server is paired with: of its back end; pooled (coalescing or not) for one in flight. */
@@ -24,7 +24,7 @@ export function pairedRatio(records, what, server, base, where, value, baseWhere
   return { ratio: median(ratios), runs: ratios.length };
 }
 
-const mid = (records, what, where, value) => median(pick(records, what, where).map(value));
+export const mid = (records, what, where, value) => median(pick(records, what, where).map(value));
 const costOf = (r) => r.cpu_us_per_delivery;
 
 function costTables(records) {
@@ -191,8 +191,7 @@ function httpTable(records) {
   if (all.length === 0) return [];
   const rows = unique(all.map((r) => r.server)).map((server) => {
     const at = (value) => mid(records, "http", { server }, value);
-    const paced = records.find((r) => r.what === "paced" && r.server === server && !r.failed);
-    return [server, number(at((r) => r.cpu_us_per_request)), thousands(at((r) => r.requests_per_s)), paced ? number(paced.p99_us / 1000, 2) : "-"];
+    return [server, number(at((r) => r.cpu_us_per_request)), thousands(at((r) => r.requests_per_s)), number(pacedOf(records, server), 2)];
   });
   const body = all.find((r) => !r.failed)?.body_bytes;
   return [
@@ -201,13 +200,26 @@ function httpTable(records) {
   ];
 }
 
-/** Rows of [goal, target, value, met]. */
-export function goals(records) {
+/** p99 in ms of a GET at 10,000/s. */
+export const pacedOf = (records, server) => mid(records, "paced", { server }, (r) => r.p99_us / 1000);
+
+/** [goal, target, value, met], or null when there is no value. */
+export function goalRow(goal, target, value, digits = 3, atLeast = false) {
+  if (value === null || !Number.isFinite(value)) return null;
+  const met = atLeast ? value >= target : value <= target;
+  return [goal, `${atLeast ? ">=" : "<="} ${target}`, number(value, digits), met ? "yes" : "no"];
+}
+
+/** Which command made it, where and when the machine was how busy. */
+export const madeOn = (command, about) =>
+  `Made by \`${command}${about.mode === "full" ? "" : ` --${about.mode}`}\` at commit ${about.commit} in ${number(about.minutes, 0)} minutes on ${about.cores} cores (${about.cpu}), ` +
+  `${about.memoryGib} GiB, Linux ${about.kernel}, ${about.compiler}, Node ${about.node}; load average before: ${number(about.busy)}.`;
+
+function goals(records) {
   const rows = [];
-  const add = (goal, target, value, digits = 3, atLeast = false) => {
-    if (value === null || !Number.isFinite(value)) return;
-    const met = atLeast ? value >= target : value <= target;
-    rows.push([goal, `${atLeast ? ">=" : "<="} ${target}`, number(value, digits), met ? "yes" : "no"]);
+  const add = (...goal) => {
+    const row = goalRow(...goal);
+    if (row !== null) rows.push(row);
   };
   for (const server of ["Coincast epoll", "Coincast io_uring"]) {
     const ratio = (what, where, value) => pairedRatio(records, what, server, limitOf(server), where, value).ratio;
@@ -229,8 +241,7 @@ export function goals(records) {
     add(`${server}: own code, one in flight, us`, 0.4, ownOf(records, server, "w1"), 3);
     add(`${server}: own code, coalesced, us`, 0.06, ownOf(records, server, "b16"), 4);
     add(`${server}: CPU of a GET / nginx`, 1, pairedRatio(records, "http", server, "nginx", {}, (r) => r.cpu_us_per_request).ratio);
-    const paced = records.find((r) => r.what === "paced" && r.server === server && !r.failed);
-    add(`${server}: GET p99 at 10,000/s, ms`, 1, paced ? paced.p99_us / 1000 : null);
+    add(`${server}: GET p99 at 10,000/s, ms`, 1, pacedOf(records, server));
     const stalled = pick(records, "stalled", { server }).length > 0 ? stalledOf(records, server) : null;
     add(`${server}: others' p99 beside stalled / none`, 1.25, stalled?.ratio ?? null);
     add(`${server}: user KiB a stalled client`, 64, stalled ? stalled.user / 1024 : null, 1);
@@ -248,8 +259,7 @@ export function report(records, about) {
   const notes = incomplete.map((r) => `- ${r.what}, ${r.server}${r.clients ? `, ${r.clients}` : ""}${r.mode ? ` ${r.mode}` : ""}: ${r.failed ?? r.incomplete}`);
   return [
     "# Results",
-    `Made by \`bench/run${about.mode === "full" ? "" : ` --${about.mode}`}\` at commit ${about.commit} in ${number(about.minutes, 0)} minutes on ${about.cores} cores (${about.cpu}), ` +
-      `${about.memoryGib} GiB, Linux ${about.kernel}, ${about.compiler}, Node ${about.node}; load average before: ${number(about.busy)}. Loopback only; server on core 0, client on core 1; every server freshly started for each cell. ` +
+    `${madeOn("bench/run", about)} Loopback only; server on core 0, client on core 1; every server freshly started for each cell. ` +
       "Microseconds differ between machines and hours; ratios within one rotation are what counts, and below 10 % they are noise.",
     "One in flight, the coalescing bare sender does what the plain one does (there is one frame a send), so it alone stands for both there.",
     ...(records.some((r) => r.what !== "http") ? ["## Goals\n\n" + table(["goal", "target", "measured", "met"], goals(records))] : []),

@@ -215,13 +215,19 @@ async function wrk(setup, server, path, seconds) {
   };
 }
 
-/** GET of the cached summary; nginx and the bare sender answer the same bytes. */
-export async function http(setup, { rotations, names, seconds }) {
+/** What Coincast answers to a GET of the summary, for nginx and the bare sender to answer the same. */
+async function summaryAnswer(setup) {
   const path = "/api/crypto/dashboard-summary";
   const probe = await startServer(setup.servers, COINCAST[0]);
   const same = await wholeResponse(probe.port, path).finally(probe.close);
   const response = join(setup.temp, "response");
   writeFileSync(response, same.raw);
+  return { path, same, response };
+}
+
+/** GET of the cached summary; nginx and the bare sender answer the same bytes. */
+export async function http(setup, { rotations, names, seconds }) {
+  const { path, same, response } = await summaryAnswer(setup);
   for (let rotation = 0; rotation < rotations; rotation++) {
     for (const name of rotate(names, rotation)) {
       const record = { what: "http", server: name, rotation, body_bytes: same.body.length };
@@ -239,34 +245,32 @@ export async function http(setup, { rotations, names, seconds }) {
       setup.say(`http ${name}: ${record.failed ?? `${record.cpu_us_per_request.toFixed(2)} us, ${record.requests_per_s}/s, p99 ${record.p99}`}`);
     }
   }
-  await paced(setup, path, seconds, [names[0], ...COINCAST], response);
+  await paced(setup, { rotations: Math.max(rotations, 3), names, seconds });
 }
 
-/** 10,000 requests a second while 1,000 clients are connected and idle. */
-async function paced(setup, path, seconds, names, response) {
-  for (const name of names) {
-    const record = { what: "paced", server: name };
-    const server = await startServer(setup.servers, name, { response });
-    try {
-      const idle = await idleMemory(setup, server, 1000, []);
+/** 10,000 requests a second beside 1,000 idle clients; those of nginx are silent connections. */
+export async function paced(setup, { rotations, names, seconds }) {
+  const { path, same, response } = await summaryAnswer(setup);
+  for (let rotation = 0; rotation < rotations; rotation++) {
+    for (const name of rotate(names, rotation)) {
+      const record = { what: "paced", server: name, rotation, seconds };
+      const server = await startServer(setup.servers, name, { ...same, response });
+      const takesClients = server.load !== undefined;
+      let idle;
       try {
-        const text = await output(
-          join(setup.build, "bench/paced"),
-          [server.port, path, 10000, 64, seconds * 1000].map(String),
-          { cores: "1" },
-        );
-        Object.assign(record, JSON.parse(text));
+        if (takesClients) idle = await idleMemory(setup, server, 1000, []);
+        const args = [server.port, path, 10000, 64, seconds * 1000, takesClients ? 0 : 1000];
+        Object.assign(record, JSON.parse(await output(join(setup.build, "bench/paced"), args.map(String), { cores: "1" })));
+      } catch (error) {
+        record.failed = error.message;
       } finally {
-        idle.state.child.kill("SIGTERM");
-        await idle.state.ended;
+        idle?.state.child.kill("SIGTERM");
+        await idle?.state.ended;
+        await server.close();
       }
-    } catch (error) {
-      record.failed = error.message;
-    } finally {
-      await server.close();
+      setup.records.push(record);
+      setup.say(`paced ${name}: ${record.failed ?? `p50 ${record.p50_us} us, p99 ${record.p99_us} us, waited ${record.waited_ms} ms`}`);
     }
-    setup.records.push(record);
-    setup.say(`paced ${name}: ${record.failed ?? `p99 ${record.p99_us} us`}`);
   }
 }
 
@@ -297,4 +301,4 @@ export async function calibrate(setup) {
   }
 }
 
-export { COINCAST, LIMITS, PAIR, median };
+export { COINCAST, LIMITS, PAIR, idleMemory, median, rotate };

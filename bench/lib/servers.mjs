@@ -20,8 +20,9 @@ export function describeServers(setup) {
   const coincast = (io) => ({
     command: setup.server,
     args: (port, options, dir) => [
-      "serve", "--source", "none", "--listen", `127.0.0.1:${port}`, "--data-dir", join(dir, "data"),
+      "serve", "--source", options.source ?? "none", "--listen", `127.0.0.1:${port}`, "--data-dir", join(dir, "data"),
       ...(options.tls ? ["--tls-cert", setup.cert, "--tls-key", setup.key] : []),
+      ...(options.flags ?? []),
     ],
     env: (options) => ({
       COINCAST_API_TOKEN: TOKEN,
@@ -84,7 +85,7 @@ location / { ${added.join(" ")} return 200 ${quote(body)}; } } }
 /** Starts one; `close()` ends it. Its `pids` include children. */
 export async function startServer(all, name, options = {}) {
   const how = all[name];
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const dir = mkdtempSync(join(tmpdir(), "coincast-bench-"));
   const state = start(options.cores ?? "0", how.command, how.args(port, options, dir).map(String), {
     env: how.env?.(options),
@@ -98,5 +99,5 @@ export async function startServer(all, name, options = {}) {
     await close();
     throw new Error(`${name} did not start: ${state.err.trim()}`);
   }
-  return { name, port, state, close, pids: family(state.pid), token: TOKEN, load: how.load?.(port, options) };
+  return { name, port, dir, state, close, pids: family(state.pid), token: TOKEN, load: how.load?.(port, options) };
 }

@@ -39,7 +39,7 @@ struct api_settings {
     uint32_t drain_ms;
     bool sources; /* false: a plain hub */
     const char *version;
-    size_t max_subscriptions;
+    size_t max_subscriptions; /* of a client; 0: the fan-out's own limit */
 };
 
 /* ---- main half ---- */
@@ -132,5 +132,7 @@ void api_main_add_shard(struct api_main *a, struct api_shard *s, struct mailbox 
 void api_shard_drain(struct api_shard *s);
 /* Shard thread: cuts what is left. */
 void api_shard_cut(struct api_shard *s);
+/* Shard thread: no conn is left and none is taken over any more; api_shard_free() may follow. */
+void api_shard_finish(struct api_shard *s);
 
 #endif

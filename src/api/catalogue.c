@@ -4,7 +4,9 @@
 #include "base/alloc.h"
 #include "base/json.h"
 
-enum { SHOWN_LEN = 64 };
+/* A list is looked through for each of its names: with the same ones over and over a large message
+ * would take seconds. */
+enum { SHOWN_LEN = 64, GIVEN_MAX = 4 * SYMBOLS_MAX };
 
 static char upper(char c)
 {
@@ -27,6 +29,14 @@ struct catalogue *catalogue_new(const struct catalogue_entry *entries, size_t co
         memcpy(c->entries, entries, count * sizeof(*entries));
         qsort(c->entries, count, sizeof(*entries), by_name);
     }
+    for (size_t i = 0; i < count; i++) {
+        c->key_end = max_size(c->key_end, (size_t)entries[i].key + 1);
+    }
+    c->by_key = mem_array(c->key_end + 1, sizeof(*c->by_key));
+    memset(c->by_key, 0xff, (c->key_end + 1) * sizeof(*c->by_key));
+    for (size_t i = 0; i < count; i++) {
+        c->by_key[c->entries[i].key] = (uint32_t)i;
+    }
     return c;
 }
 
@@ -39,8 +49,15 @@ struct catalogue *catalogue_ref(struct catalogue *c)
 void catalogue_unref(struct catalogue *c)
 {
     if (c && __atomic_fetch_sub(&c->refs, 1, __ATOMIC_ACQ_REL) == 1) {
+        mem_free(c->by_key);
         mem_free(c);
     }
+}
+
+const struct catalogue_entry *catalogue_of_key(const struct catalogue *c, uint32_t key)
+{
+    bool known = c && key < c->key_end && c->by_key[key] != CATALOGUE_NONE;
+    return known ? &c->entries[c->by_key[key]] : NULL;
 }
 
 const struct catalogue_entry *catalogue_find(const struct catalogue *c, struct str name)
@@ -91,6 +108,9 @@ static enum err add_unknown(struct symbols *s, struct str name)
 enum err symbols_add(struct symbols *s, const struct catalogue *c, struct str name)
 {
     const struct catalogue_entry *entry = catalogue_find(c, name);
+    if (++s->given > GIVEN_MAX) {
+        return ERR_LIMIT;
+    }
     if (!entry) {
         return add_unknown(s, name);
     }

@@ -24,6 +24,8 @@ struct catalogue_entry {
 struct catalogue {
     uint32_t refs;
     size_t count;
+    uint32_t *by_key;                 /* owned; place in entries, or CATALOGUE_NONE */
+    size_t key_end;                   /* above the highest key */
     struct catalogue_entry entries[]; /* by name */
 };
 
@@ -34,6 +36,9 @@ void catalogue_unref(struct catalogue *c); /* NULL is allowed */
 /* Any case; NULL: unknown (or no catalogue yet). */
 const struct catalogue_entry *catalogue_find(const struct catalogue *c, struct str name);
 
+/* NULL: there is no such key. */
+const struct catalogue_entry *catalogue_of_key(const struct catalogue *c, uint32_t key);
+
 /* A list of symbols as a client gave it, looked up. */
 #define SYMBOLS_MAX 500 /* different ones a list */
 struct symbols {
@@ -43,8 +48,10 @@ struct symbols {
     struct buf unknown;           /* JSON text: "X","Y", each once, long ones cut */
     uint64_t hashes[SYMBOLS_MAX]; /* of the unknown ones */
     size_t unknown_count;
+    size_t given; /* names so far, also the same again */
 };
-/* Adds a name in any case. ERR_LIMIT: more than SYMBOLS_MAX different ones. */
+/* Adds a name in any case. ERR_LIMIT: more than SYMBOLS_MAX different ones, or many times the same.
+ */
 enum err symbols_add(struct symbols *s, const struct catalogue *c, struct str name) MUST_CHECK;
 void symbols_fini(struct symbols *s);
 

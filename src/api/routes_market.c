@@ -192,16 +192,6 @@ static void note_rows(const struct catalogue *c, struct str data, const struct s
     }
 }
 
-static const struct catalogue_entry *entry_of(const struct catalogue *c, uint32_t key)
-{
-    for (size_t i = 0; c && i < c->count; i++) {
-        if (c->entries[i].key == key) {
-            return &c->entries[i];
-        }
-    }
-    return NULL;
-}
-
 /* Known symbols without a row, each with the reason. */
 static void write_missing(struct api_shard *s, struct json_writer *w, struct str data,
                           const struct symbols *symbols)
@@ -212,7 +202,7 @@ static void write_missing(struct api_shard *s, struct json_writer *w, struct str
     json_key(w, "missing");
     json_object(w);
     for (size_t i = 0; i < symbols->count; i++) {
-        const struct catalogue_entry *e = has_row[i] ? NULL : entry_of(c, symbols->keys[i]);
+        const struct catalogue_entry *e = has_row[i] ? NULL : catalogue_of_key(c, symbols->keys[i]);
         if (e) {
             json_key(w, e->name);
             json_text(w, e->flags & SYMBOL_WATCHED

@@ -39,11 +39,12 @@ struct api_shard {
     struct sio_server *sio;
     struct sio_memory *sio_memory; /* of the main half: named in letters only */
     struct list sio_waiting;       /* clients that want to resume */
+    uint64_t sio_clients;          /* so far */
     uint64_t next_ticket;
     uint64_t demanded_ms; /* when C5 last asked main for a fetch */
     struct wants wants;
     struct timer heartbeat, poll_timer, drain_timer;
-    bool draining;
+    bool draining, finished;
     uint32_t drain_step;
     struct buf scratch;
 };

@@ -97,15 +97,11 @@ void session_want_prices(struct api_shard *s, struct session *session, const uin
     const struct catalogue *known = s->answers->catalogue;
     struct held before = session->held;
     session->held = (struct held){0};
-    for (size_t i = 0; known && i < known->count; i++) {
-        const struct catalogue_entry *e = &known->entries[i];
-        if ((e->flags & SYMBOL_WATCHED) && !(e->flags & SYMBOL_ASKED)) {
-            continue; /* is there without anybody's wish */
-        }
-        for (size_t k = 0; k < count; k++) {
-            if (keys[k] == e->key) {
-                (void)wants_add(&s->wants, &session->held, e->key * WANT_SLOTS + WANT_PRICE);
-            }
+    for (size_t i = 0; i < count; i++) {
+        const struct catalogue_entry *e = catalogue_of_key(known, keys[i]);
+        /* What is watched and was not asked for is there without anybody's wish. */
+        if (e && (!(e->flags & SYMBOL_WATCHED) || (e->flags & SYMBOL_ASKED))) {
+            (void)wants_add(&s->wants, &session->held, e->key * WANT_SLOTS + WANT_PRICE);
         }
     }
     for (uint32_t i = 0; i < before.count; i++) {
@@ -394,7 +390,6 @@ void api_shard_free(struct api_shard *s)
     }
     timer_stop(s->loop, &s->heartbeat);
     timer_stop(s->loop, &s->poll_timer);
-    engine_close_all(sio_engine(s->sio)); /* those whose clients did not come to fetch the end */
     net_server_free(s->net);
     sio_free(s->sio);
     wants_fini(&s->wants);
@@ -461,4 +456,10 @@ void api_shard_cut(struct api_shard *s)
 {
     engine_close_all(sio_engine(s->sio));
     net_close_all(s->net);
+}
+
+void api_shard_finish(struct api_shard *s)
+{
+    s->finished = true;
+    engine_close_all(sio_engine(s->sio)); /* sessions that poll and have no conn now */
 }

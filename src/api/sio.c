@@ -17,15 +17,13 @@ static struct metric resumed_total = METRIC_COUNTER("coincast_socketio_resumed_t
 void sio_client_write(struct sio_client *client, struct str bytes, bool now)
 {
     struct engine_session *session = sio_session(socket_of(client));
-    if (client->over) {
-        return;
-    }
+    struct conn *c = engine_session_conn(session);
     if (client->form == FORM_SIO_PACKETS) {
         engine_write_packets(session, str_from(bytes, 1)); /* without the first separator */
-    } else if (now) {
-        conn_write_now(engine_session_conn(session), bytes);
-    } else {
-        conn_write(engine_session_conn(session), bytes);
+    } else if (c && now) {
+        conn_write_now(c, bytes);
+    } else if (c) {
+        conn_write(c, bytes);
     }
 }
 
@@ -103,39 +101,68 @@ static void accept_new(struct sio_client *client)
     remember(client, false);
 }
 
-/* The state of before, and what was missed since `offset`; false: it can't all be given. */
-static bool resume(struct sio_client *client, struct sio_state *state, struct str offset)
+static void take_state(struct sio_client *client, struct sio_state *state)
 {
-    struct fanout *f = client->shard->fanout;
-    struct fanout_resume result;
-    struct wanted w = {0};
-    struct buf missed = {0};
-    shard_reach(client->shard, offset);
     client->max_hz = state->max_hz;
     client->keys = state->keys;
     client->key_count = state->key_count;
     state->keys = NULL;
-    client->session.authorized = state->authorized;
     buf_add_str(&client->channels, str_of(state->channels));
+    for (const char *at = state->channels; *at; at++) {
+        client->channel_count += *at == ',';
+    }
     client->form = form_now(sio_session(socket_of(client)), &client->session.member.stream);
+}
+
+static void forget_state(struct sio_client *client)
+{
+    mem_free(client->keys);
+    client->keys = NULL;
+    client->key_count = client->channel_count = 0;
+    client->max_hz = 0;
+    buf_clear(&client->channels);
+}
+
+/* What was missed goes in front of the welcome, as the reference does it; more than may be kept for
+ * a client follows in helpings, as its transport takes them. */
+static void welcome_back(struct sio_client *client, const struct sio_state *state,
+                         const struct wanted *w, struct str missed, const struct str *offset)
+{
+    bool at_once = missed.len <= CATCH_UP_AT_ONCE;
+    if (missed.len && at_once) {
+        sio_client_write(client, missed, false);
+    }
+    memcpy(client->pid, state->pid, sizeof(client->pid));
+    client->session.authorized = client->session.authorized || state->authorized;
+    sio_accept(socket_of(client), str_of(state->sid), str_of(client->pid));
+    say_status(client, true);
+    (void)sio_join(client, w); /* it had as many before */
+    give_way(client);
+    if (!at_once && !client->over) {
+        fanout_replay(client->shard->fanout, &client->session.member, w->subs, w->count, offset);
+    }
+    remember(client, false);
+    metric_add(&resumed_total, 1);
+}
+
+/* The state of before, and what was missed since `offset`; false: it can't all be given. */
+static bool resume(struct sio_client *client, struct sio_state *state, struct str offset)
+{
+    struct fanout_resume result;
+    struct wanted w = {0};
+    struct buf missed = {0};
+    shard_reach(client->shard, offset);
+    if (client->over) {
+        return true;
+    }
+    take_state(client, state);
     want_all(&w, client);
-    (void)fanout_collect(f, w.subs, w.count, &offset, false, client->form, &missed, &result);
+    (void)fanout_collect(client->shard->fanout, w.subs, w.count, &offset, false, client->form,
+                         &missed, &result);
     if (result.recovered) {
-        if (missed.len) {
-            sio_client_write(client, buf_str(&missed), false);
-        }
-        memcpy(client->pid, state->pid, sizeof(client->pid));
-        sio_accept(socket_of(client), str_of(state->sid), str_of(client->pid));
-        say_status(client, true);
-        (void)sio_join(client, &w); /* it had as many before */
-        give_way(client);
-        remember(client, false);
-        metric_add(&resumed_total, 1);
+        welcome_back(client, state, &w, buf_str(&missed), &offset);
     } else {
-        mem_free(client->keys);
-        client->keys = NULL;
-        client->key_count = 0;
-        buf_clear(&client->channels);
+        forget_state(client);
     }
     buf_fini(&missed);
     buf_fini(&w.names);
@@ -209,6 +236,7 @@ static void on_connect(void *self, struct sio_socket *so, const struct sio_conne
         return;
     }
     client->shard = s;
+    client->owner = (uint64_t)s->opts.index << 48 | ++s->sio_clients;
     client->session.kind = SESSION_SIO;
     client->session.authorized = token == TOKEN_RIGHT;
     client->form = form_now(sio_session(so), &client->session.member.stream);
@@ -230,14 +258,14 @@ static void on_closed(void *self, struct sio_socket *so, const char *why)
         return; /* it was refused */
     }
     metric_add(&clients, -1);
+    client->over = true;
     list_remove(&client->waiting);
     session_leave(s, &client->session);
     remember(client, true);
     mem_free(client->keys);
     buf_fini(&client->channels);
     client->keys = NULL;
-    client->key_count = 0;
-    client->over = true;
+    client->key_count = client->channel_count = 0;
 }
 
 /* The transport changed: the same subscriptions in another form. What was due goes out in the old
@@ -256,7 +284,7 @@ static void on_transport(void *self, struct engine_session *session)
     want_all(&w, client);
     client->session.member.stream = stream;
     (void)!fanout_join(s->fanout, &client->session.member, form, w.subs, w.count);
-    client->form = form;
+    client->form = form; /* also of who left over it: nothing more is written */
     give_way(client);
     buf_fini(&w.names);
 }
@@ -293,7 +321,11 @@ void letter_adopt(void *self, void *owned_parcel, uint64_t number)
 {
     struct api_shard *s = self;
     (void)number;
-    net_adopt(s->net, owned_parcel);
+    if (s->finished) {
+        net_parcel_free(owned_parcel); /* its session is gone, and nobody would serve the conn */
+    } else {
+        net_adopt(s->net, owned_parcel);
+    }
 }
 
 struct move {
@@ -317,7 +349,7 @@ static void on_elsewhere(void *self, struct conn *c, const struct http_request *
     struct mailbox *mail = NULL;
     struct api_shard *to = api_main_shard_at(s->opts.main, shard, &mail);
     if (!to) {
-        reply_problem(c, 400, "Bad Request", "Session ID unknown", (struct str){0});
+        engine_refuse_sid(sio_engine(s->sio), c, r);
         return;
     }
     struct move *m = mem_zero(sizeof(*m));
@@ -348,7 +380,11 @@ struct sio_server *sio_shard_new(struct api_shard *s, unsigned index, const stru
                    .shard = index,
                    .ping_interval_ms = net->ping_interval_ms,
                    .ping_timeout_ms = net->ping_timeout_ms,
+                   .max_payload = min_size(ENGINE_MAX_PAYLOAD,
+                                           net->max_body ? net->max_body : ENGINE_MAX_PAYLOAD),
                    .max_sessions = net->max_conns,
+                   .max_per_peer = net->max_conns_per_ip,
+                   .limit_loopback = net->limit_loopback,
                    .allow_v3 = true},
         .handler = &handler,
         .self = s,

@@ -15,7 +15,6 @@ struct sio_memory;
 struct sio_client {
     struct session session; /* first, for the fan-out finds its kind there; kind SESSION_SIO */
     struct api_shard *shard;
-    bool over;           /* closed: whatever is written to it may have ended it */
     struct list waiting; /* in shard->sio_waiting while the memory is asked */
     uint64_t asked;      /* the ticket of that */
     enum frame_form form;
@@ -24,7 +23,9 @@ struct sio_client {
     size_t key_count;
     struct buf channels; /* names, each with a comma behind */
     size_t channel_count;
-    char pid[36]; /* secret, for resuming; "": not to be resumed */
+    uint64_t owner; /* number of this client, of those of all shards */
+    bool over;      /* it has left: nothing may be done for it any more */
+    char pid[36];   /* secret, for resuming; "": not to be resumed */
 };
 
 /* The server of a shard; NULL when it can't be made. */
@@ -44,14 +45,18 @@ void sio_shard_congested(struct api_shard *s, struct engine_session *session);
 /* ---- what clients were subscribed to, kept by the main half ---- */
 
 #define SIO_REMEMBER_MS 120000
+/* Beyond it those who left first are forgotten: they begin anew, and are told so. */
+#define SIO_MEMORY_BYTES ((size_t)64 << 20)
 
 /* Owned texts. */
 struct sio_state {
+    struct list node; /* of the memory: among those who are gone, in that order */
     char pid[36], sid[SIO_SID_LEN + 1];
     double max_hz;
     uint32_t *keys;
     size_t key_count;
     char *channels; /* as in the client; "" none */
+    uint64_t owner; /* of the client that told it last */
     bool authorized, gone;
     uint64_t gone_ms; /* loop time of the main half */
 };
@@ -59,12 +64,16 @@ void sio_state_free(struct sio_state *owned);
 
 struct sio_memory *sio_memory_new(struct loop *l, struct api_main *main);
 void sio_memory_free(struct sio_memory *m);
+/* NULL: nothing is known of that pid. Borrowed. */
+const struct sio_state *sio_memory_find(const struct sio_memory *m, struct str pid);
+size_t sio_memory_bytes(const struct sio_memory *m);
 struct sio_memory *api_main_sio_memory(struct api_main *a);
 /* Another shard and its mailbox; NULL: no such. Fixed once the shards run, so any thread may ask.
  */
 struct api_shard *api_main_shard_at(struct api_main *a, unsigned index, struct mailbox **mail);
 
-/* shard -> main; self is the sio_memory. */
+/* shard -> main; self is the sio_memory. The end of a client whose pid another one has taken over
+ * meanwhile is not heeded. */
 void letter_sio_state(void *self, void *owned_state, uint64_t number);
 struct sio_question {
     struct api_shard *shard;

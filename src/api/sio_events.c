@@ -97,25 +97,57 @@ static bool read_symbols(struct request *q, const struct api_shard *s, const str
     return true;
 }
 
-static bool read_channels(struct request *q, const struct json *list)
+/* Whether the list, each with a comma behind it, has the name. */
+static bool lists(struct str names, struct str name)
+{
+    struct str one;
+    while (str_next(&names, ',', &one)) {
+        if (str_eq(one, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* NULL: it is in the list now, as the hub has it. */
+static const char *add_channel(struct buf *names, const struct catalogue *c, struct str name)
+{
+    struct channel_name read;
+    char canonical[CHANNEL_NAME_MAX];
+    const char *why = NULL;
+    if (channel_read(name, &read, &why) != OK) {
+        return why;
+    }
+    if (read.kind == KIND_PRICES) {
+        return "prices come with symbols, not as a channel: {symbols: [\"BTC\"]}";
+    }
+    if (read.kind == KIND_CANDLES && !catalogue_find(c, read.symbol)) {
+        return "a candle channel names a symbol that is unknown here; GET /api/v1/assets lists all";
+    }
+    name = channel_canonical(name, &read, canonical);
+    if (!lists(buf_str(names), name)) {
+        buf_add_str(names, name);
+        buf_add_char(names, ',');
+    }
+    return NULL;
+}
+
+static bool read_channels(struct request *q, const struct api_shard *s, const struct json *list)
 {
     struct str name;
-    const char *why = NULL;
     if (json_kind(list) != JSON_ARRAY || json_count(list) > SIO_CHANNELS_MAX) {
         snprintf(q->why, sizeof(q->why), "channels must be a list of at most %d names",
                  SIO_CHANNELS_MAX);
         return false;
     }
     for (size_t i = 0; i < json_count(list); i++) {
-        if (!json_get_str(json_at(list, i), &name) || !channel_valid(name, &why) ||
-            str_find(name, ',', 0) != SIZE_MAX || str_find(name, '"', 0) != SIZE_MAX ||
-            str_find(name, '\\', 0) != SIZE_MAX || str_eq(name, STR("price_updates"))) {
-            snprintf(q->why, sizeof(q->why), "%s",
-                     why ? why : "no such channel; prices come with symbols");
+        const char *why = json_get_str(json_at(list, i), &name)
+                              ? add_channel(&q->channels, s->answers->catalogue, name)
+                              : "channels must be texts, such as [\"app:mine\"]";
+        if (why) {
+            snprintf(q->why, sizeof(q->why), "%s", why);
             return false;
         }
-        buf_add_str(&q->channels, name);
-        buf_add_char(&q->channels, ',');
     }
     return true;
 }
@@ -131,7 +163,7 @@ static bool read_object(struct request *q, const struct api_shard *s, const stru
                 return false;
             }
         } else if (str_eq(key, STR("channels"))) {
-            if (!read_channels(q, value)) {
+            if (!read_channels(q, s, value)) {
                 return false;
             }
         } else if (str_eq(key, STR("max_hz"))) {
@@ -206,55 +238,98 @@ static void add_key(struct sio_client *client, uint32_t key)
 
 static bool has_channel(const struct sio_client *client, struct str name)
 {
-    struct str rest = buf_str(&client->channels);
-    struct str one;
-    while (str_next(&rest, ',', &one)) {
-        if (str_eq(one, name)) {
-            return true;
-        }
-    }
-    return false;
+    return lists(buf_str(&client->channels), name);
 }
 
-static void sio_subscribe(struct sio_client *client, const struct sio_event *e)
+/* What a client wants, to go back to when more can't be had. */
+struct wishes_before {
+    double max_hz;
+    uint32_t *keys; /* owned */
+    size_t key_count, channels_len, channel_count;
+};
+
+static struct wishes_before keep_wishes(const struct sio_client *client)
 {
-    struct api_shard *s = client->shard;
-    struct request q;
-    struct wanted all = {0}, fresh = {0};
-    struct str rest, one;
-    if (!read_request(&q, s, e->args)) {
-        refuse(client, e, "bad_json", q.why, -1);
-        request_fini(&q);
-        return;
+    struct wishes_before b = {.max_hz = client->max_hz,
+                              .keys = mem_array(client->key_count + 1, sizeof(*client->keys)),
+                              .key_count = client->key_count,
+                              .channels_len = client->channels.len,
+                              .channel_count = client->channel_count};
+    if (client->key_count) {
+        memcpy(b.keys, client->keys, client->key_count * sizeof(*client->keys));
     }
-    if (client->key_count + q.symbols.count > SYMBOLS_MAX) {
-        refuse(client, e, "too_many", "This client would have more than 500 symbols.", -1);
-        request_fini(&q);
-        return;
+    return b;
+}
+
+static void go_back(struct sio_client *client, struct wishes_before *b)
+{
+    mem_free(client->keys);
+    client->keys = b->keys;
+    client->key_count = b->key_count;
+    client->max_hz = b->max_hz;
+    client->channels.len = b->channels_len;
+    client->channel_count = b->channel_count;
+    b->keys = NULL;
+}
+
+static void add_wishes(struct sio_client *client, const struct request *q)
+{
+    struct str rest = buf_str(&q->channels);
+    struct str one;
+    client->max_hz = q->max_hz >= 0 ? q->max_hz : client->max_hz;
+    for (size_t i = 0; i < q->symbols.count; i++) {
+        add_key(client, q->symbols.keys[i]);
     }
-    client->max_hz = q.max_hz >= 0 ? q.max_hz : client->max_hz;
-    for (size_t i = 0; i < q.symbols.count; i++) {
-        add_key(client, q.symbols.keys[i]);
-    }
-    for (rest = buf_str(&q.channels); str_next(&rest, ',', &one);) {
-        if (one.len && !has_channel(client, one) && client->channel_count < SIO_CHANNELS_MAX) {
+    while (str_next(&rest, ',', &one)) {
+        if (one.len && !has_channel(client, one)) {
             buf_add_str(&client->channels, one);
             buf_add_char(&client->channels, ',');
             client->channel_count++;
         }
     }
-    want_all(&all, client);
-    if (!sio_join(client, &all)) {
-        refuse(client, e, "too_many", "This client has as many subscriptions as it may.", -1);
+}
+
+static void subscribe(struct sio_client *client, const struct sio_event *e, const struct request *q)
+{
+    struct wanted all = {0}, fresh = {0};
+    struct wishes_before before = keep_wishes(client);
+    char why[80] = "";
+    add_wishes(client, q);
+    if (client->key_count > SYMBOLS_MAX) {
+        snprintf(why, sizeof(why), "A client may have at most %d symbols.", SYMBOLS_MAX);
+    } else if (client->channel_count > SIO_CHANNELS_MAX) {
+        snprintf(why, sizeof(why), "A client may have at most %d channels.", SIO_CHANNELS_MAX);
     } else {
-        say_subscribed(client, e, "subscribed", buf_str(&q.symbols.unknown));
-        want_symbols(&fresh, client, q.symbols.keys, q.symbols.count);
-        want_channels(&fresh, client, buf_str(&q.channels));
+        want_all(&all, client);
+        if (!sio_join(client, &all)) {
+            snprintf(why, sizeof(why), "There are as many channels here as there may be.");
+        }
+    }
+    if (why[0]) {
+        go_back(client, &before);
+        refuse(client, e, "too_many", why, -1);
+        give_way(client);
+    } else {
+        say_subscribed(client, e, "subscribed", buf_str(&q->symbols.unknown));
+        want_symbols(&fresh, client, q->symbols.keys, q->symbols.count);
+        want_channels(&fresh, client, buf_str(&q->channels));
         give_first(client, &fresh);
         remember(client, false);
     }
+    mem_free(before.keys);
     buf_fini(&all.names);
     buf_fini(&fresh.names);
+}
+
+static void sio_subscribe(struct sio_client *client, const struct sio_event *e)
+{
+    struct request q;
+    if (!read_request(&q, client->shard, e->args)) {
+        refuse(client, e, "bad_json", q.why, -1);
+        give_way(client);
+    } else {
+        subscribe(client, e, &q);
+    }
     request_fini(&q);
 }
 
@@ -274,60 +349,76 @@ static void drop_channel(struct sio_client *client, struct str name)
     client->channels = kept;
 }
 
-static void leave_channel(struct sio_client *client, struct str name)
+/* Takes out of the fan-out what the client does not want any more, in one move: one by one each
+ * would build the whole set anew. */
+static void leave(struct sio_client *client, const struct wanted *gone)
 {
-    /* Not subscribed is what was wanted. */
-    (void)!fanout_unsubscribe(client->shard->fanout, &client->session.member, name);
+    if (!client->over) {
+        /* Not subscribed is what was wanted. */
+        fanout_drop(client->shard->fanout, &client->session.member, gone->subs, gone->count);
+    }
 }
 
-static void drop_keys(struct sio_client *client, const uint32_t *keys, size_t count)
+static void drop_keys(struct sio_client *client, const uint32_t *keys, size_t count,
+                      struct wanted *gone)
 {
-    struct fanout *f = client->shard->fanout;
     struct wanted w = {0};
     size_t kept = 0;
     want_symbols(&w, client, keys, count);
-    for (size_t i = 2; i < w.count; i++) { /* behind prices and mood: the signals */
-        leave_channel(client, w.subs[i].channel);
-    }
     for (size_t i = 0; i < client->key_count; i++) {
-        bool gone = false;
-        for (size_t k = 0; k < count && !gone; k++) {
-            gone = keys[k] == client->keys[i];
+        bool drop = false;
+        for (size_t k = 0; k < count && !drop; k++) {
+            drop = keys[k] == client->keys[i];
         }
-        if (!gone) {
+        if (!drop) {
             client->keys[kept++] = client->keys[i];
         }
     }
     client->key_count = kept;
-    session_want_prices(client->shard, &client->session, client->keys, kept);
-    (void)!fanout_sub_keys(f, &client->session.member, STR("price_updates"), keys, count, false);
-    if (kept == 0 && !has_channel(client, STR("sentiment_update"))) {
-        leave_channel(client, STR("sentiment_update"));
+    for (size_t i = 0; i < w.count; i++) {
+        bool prices = i == 0, mood = i == 1; /* the rest are signals */
+        if ((!prices && !mood) || (mood && kept == 0 && !has_channel(client, w.subs[i].channel))) {
+            gone->subs[gone->count++] = w.subs[i];
+        }
     }
-    buf_fini(&w.names);
+    gone->names = w.names;
+}
+
+static void unsubscribe(struct sio_client *client, const struct request *q)
+{
+    struct wanted gone = {0};
+    struct str rest = buf_str(&q->channels);
+    struct str one;
+    while (str_next(&rest, ',', &one)) {
+        if (one.len && has_channel(client, one)) {
+            drop_channel(client, one);
+            if (client->key_count == 0 || !str_eq(one, STR("sentiment_update"))) {
+                gone.subs[gone.count++] = (struct fanout_sub){.channel = one};
+            }
+        }
+    }
+    sio_want_candles(client, buf_str(&q->channels), false);
+    if (q->symbols.count) {
+        drop_keys(client, q->symbols.keys, q->symbols.count, &gone);
+        (void)!fanout_sub_keys(client->shard->fanout, &client->session.member, STR("price_updates"),
+                               q->symbols.keys, q->symbols.count, false);
+    }
+    leave(client, &gone);
+    sio_want_feeds(client);
+    buf_fini(&gone.names);
 }
 
 static void sio_unsubscribe(struct sio_client *client, const struct sio_event *e)
 {
     struct request q;
-    struct str rest, one;
     if (!read_request(&q, client->shard, e->args)) {
         refuse(client, e, "bad_json", q.why, -1);
-        request_fini(&q);
-        return;
+    } else {
+        unsubscribe(client, &q);
+        say_subscribed(client, e, "unsubscribed", buf_str(&q.symbols.unknown));
+        remember(client, false);
     }
-    if (q.symbols.count) {
-        drop_keys(client, q.symbols.keys, q.symbols.count);
-    }
-    for (rest = buf_str(&q.channels); str_next(&rest, ',', &one);) {
-        if (one.len && has_channel(client, one)) {
-            drop_channel(client, one);
-            leave_channel(client, one);
-        }
-    }
-    say_subscribed(client, e, "unsubscribed", buf_str(&q.symbols.unknown));
     give_way(client);
-    remember(client, false);
     request_fini(&q);
 }
 
@@ -360,6 +451,7 @@ static void do_stats(struct sio_client *client, const struct sio_event *e)
     json_object_end(&w);
     emit(client, "stats", buf_str(&json));
     answer(client, e, buf_str(&json));
+    give_way(client);
     buf_fini(&json);
 }
 

@@ -36,10 +36,17 @@ void want_channels(struct wanted *w, const struct sio_client *client, struct str
 void want_all(struct wanted *w, const struct sio_client *client);
 /* The form of the client's transport now, and its stream (NULL: bytes go through the session). */
 enum frame_form form_now(struct engine_session *session, struct stream **stream);
-/* Into the fan-out with these, in the form of now; false: too many. */
+/* Into the fan-out with these, in the form of now; false: too many. (Of who is over by it, true.)
+ */
 bool sio_join(struct sio_client *client, const struct wanted *w);
 /* Writes what the fan-out has of these for who just came. */
 void give_first(struct sio_client *client, const struct wanted *w);
+/* Nothing may be done any more for who is over: any write can end a client. */
+bool sio_is_over(const struct sio_client *client);
+/* It wants the candles of those of the names that are candle channels; or no longer. */
+void sio_want_candles(struct sio_client *client, struct str names, bool on);
+/* Prices and candles as the client stands. */
+void sio_want_feeds(struct sio_client *client);
 /* Own words (acks, events) go out at once; what the fan-out has for the client comes after them. */
 void give_way(struct sio_client *client);
 /* Tells the main half, for the day the client comes back. */

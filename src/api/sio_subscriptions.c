@@ -6,8 +6,16 @@
 
 enum { REPEAT_MS = 2000, NAME_MAX_LEN = 64 };
 
+bool sio_is_over(const struct sio_client *client)
+{
+    return client->over;
+}
+
 void give_way(struct sio_client *client)
 {
+    if (client->over) {
+        return;
+    }
     struct conn *c = engine_session_conn(sio_session(socket_of(client)));
     if (c) {
         conn_write_now(c, (struct str){0}); /* what is left after that owes a `drained` */
@@ -42,13 +50,8 @@ static void want(struct wanted *w, struct str channel, uint32_t interval_ms)
 
 const char *name_of_key(const struct api_shard *s, uint32_t key)
 {
-    const struct catalogue *c = s->answers->catalogue;
-    for (size_t i = 0; c && i < c->count; i++) {
-        if (c->entries[i].key == key) {
-            return c->entries[i].name;
-        }
-    }
-    return NULL;
+    const struct catalogue_entry *e = catalogue_of_key(s->answers->catalogue, key);
+    return e ? e->name : NULL;
 }
 
 void want_symbols(struct wanted *w, const struct sio_client *client, const uint32_t *keys,
@@ -94,7 +97,7 @@ void want_all(struct wanted *w, const struct sio_client *client)
 void remember(struct sio_client *client, bool gone)
 {
     struct api_shard *s = client->shard;
-    if (!client->pid[0] || s->draining || client->over) {
+    if (!client->pid[0] || s->draining || (client->over && !gone)) {
         return;
     }
     struct sio_state *state = mem_zero(sizeof(*state));
@@ -110,6 +113,7 @@ void remember(struct sio_client *client, bool gone)
     state->channels =
         mem_copy_text(client->channels.ptr ? client->channels.ptr : "", client->channels.len);
     state->authorized = client->session.authorized;
+    state->owner = client->owner;
     state->gone = gone;
     if (!mailbox_post(s->opts.main_mail, letter_sio_state, s->sio_memory, state, 0)) {
         sio_state_free(state);
@@ -121,7 +125,7 @@ void give_first(struct sio_client *client, const struct wanted *w)
     struct fanout_resume resume;
     struct buf first = {0};
     if (client->over) {
-        return; /* `w` points into what it had */
+        return;
     }
     (void)fanout_collect(client->shard->fanout, w->subs, w->count, NULL, true, client->form, &first,
                          &resume);
@@ -141,8 +145,32 @@ bool sio_join(struct sio_client *client, const struct wanted *w)
     client->form = form_now(session, &client->session.member.stream);
     if (fanout_join(client->shard->fanout, &client->session.member, client->form, w->subs,
                     w->count) != OK) {
-        return false;
+        return client->over;
     }
-    session_want_prices(client->shard, &client->session, client->keys, client->key_count);
+    sio_want_feeds(client);
     return true;
+}
+
+void sio_want_candles(struct sio_client *client, struct str names, bool on)
+{
+    struct api_shard *s = client->shard;
+    struct str one;
+    while (!client->over && str_next(&names, ',', &one)) {
+        struct channel_name name;
+        if (channel_read(one, &name, NULL) != OK || name.kind != KIND_CANDLES) {
+            continue;
+        }
+        const struct catalogue_entry *e = catalogue_find(s->answers->catalogue, name.symbol);
+        if (e) {
+            session_want_candles(s, &client->session, e->key, name.interval, on);
+        }
+    }
+}
+
+void sio_want_feeds(struct sio_client *client)
+{
+    if (!client->over) {
+        session_want_prices(client->shard, &client->session, client->keys, client->key_count);
+        sio_want_candles(client, buf_str(&client->channels), true);
+    }
 }

@@ -90,6 +90,7 @@ static bool read_wishes(struct api_shard *s, struct conn *c, const struct http_r
                         struct wishes *w)
 {
     const char *why = NULL;
+    size_t most = s->opts.settings->max_subscriptions;
     enum err e = wishes_read(w, shard_answers(s)->catalogue, r->query,
                              http_request_header(r, STR("Last-Event-ID")), &why);
     if (e == ERR_NOT_FOUND) {
@@ -99,6 +100,11 @@ static bool read_wishes(struct api_shard *s, struct conn *c, const struct http_r
         buf_fini(&detail);
     } else if (e != OK) {
         reply_problem(c, 422, "Unprocessable Content", why, (struct str){0});
+    } else if (most && w->count > most) {
+        char detail[80];
+        snprintf(detail, sizeof(detail), "At most %zu channels can be named here.", most);
+        reply_problem(c, 422, "Unprocessable Content", detail, (struct str){0});
+        e = ERR_LIMIT;
     }
     return e == OK;
 }
@@ -271,6 +277,11 @@ void open_poll(struct api_shard *s, struct conn *c, const struct http_request *r
         char cursor[CURSOR_LEN + 1];
         struct buf json = {0};
         fanout_cursor_text(s->fanout, cursor);
+        if (resume.cut_seq) { /* the rest comes with the next poll */
+            struct str epoch = str_sub(str_of(cursor), 0, str_find(str_of(cursor), '-', 0));
+            snprintf(cursor + epoch.len, sizeof(cursor) - epoch.len, "-%llu",
+                     (unsigned long long)resume.cut_seq);
+        }
         buf_printf(&json, "{\"cursor\":\"%s\",\"reset\":%s,\"messages\":[", cursor,
                    resume.reset ? "true" : "false");
         buf_add_str(&json, buf_str(&messages));

@@ -161,14 +161,16 @@ static void on_rows(void *self, enum err e, const struct stored_candle *rows, si
     struct archive *a = q->archive;
     struct candle *candles = mem_array(count + 1, sizeof(*candles));
     size_t n = 0;
-    for (size_t i = 0; e == OK && i < count; i++) {
+    const char *problem = q->mode != a->mode ? "The source of the data has just changed; ask again."
+                          : e != OK          ? "The database could not be read; see /api/health."
+                                             : NULL;
+    for (size_t i = 0; !problem && i < count; i++) {
         bool same = q->done || strcmp(rows[i].venue, market_venue_name(q->venue)) == 0;
         n += same && read_row(&rows[i], &candles[n]);
     }
     list_remove(&q->node);
     if (q->done) {
-        q->done(q->done_self, candles, n,
-                e == OK ? NULL : "The database could not be read; see /api/health.");
+        q->done(q->done_self, candles, n, problem);
     } else if (q->mode == a->mode) {
         loaded(q, candles, n);
     }
@@ -229,13 +231,19 @@ void archive_set_mode(struct archive *a, enum market_mode mode)
     a->mode = mode;
 }
 
+void archive_stop(struct archive *a)
+{
+    archive_flush(a);
+    timer_stop(a->opts.loop, &a->prune_timer);
+    a->opts.db = NULL;
+}
+
 void archive_free(struct archive *a)
 {
     if (!a) {
         return;
     }
-    timer_stop(a->opts.loop, &a->flush_timer);
-    timer_stop(a->opts.loop, &a->prune_timer);
+    archive_stop(a);
     for (struct list *node = list_pop(&a->questions); node; node = list_pop(&a->questions)) {
         mem_free(containerof(node, struct question, node));
     }

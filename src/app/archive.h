@@ -36,6 +36,8 @@ void archive_read(struct archive *a, uint32_t symbol, enum interval i, int64_t f
                   int64_t to_ms, size_t limit, api_candles_done_fn done, void *done_self);
 /* Hands what is gathered to the database. */
 void archive_flush(struct archive *a);
+/* Hands over what is gathered, and asks and writes nothing more. Before the database is closed. */
+void archive_stop(struct archive *a);
 /* The database is closed: what was asked of it is not answered any more. */
 void archive_free(struct archive *a);
 

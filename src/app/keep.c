@@ -143,6 +143,9 @@ void keep_start(struct keep *k, struct loop *loop, struct cache *cache, struct s
 
 void keep_put(struct keep *k, struct str summary)
 {
+    if (!k->cache) {
+        return;
+    }
     if (k->restoring) {
         buf_clear(&k->held);
         buf_add_str(&k->held, summary);
@@ -153,7 +156,9 @@ void keep_put(struct keep *k, struct str summary)
 
 void keep_mode_changed(struct keep *k)
 {
-    begin(k);
+    if (k->cache) {
+        begin(k);
+    }
 }
 
 void keep_stop(struct keep *k)

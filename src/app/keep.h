@@ -36,9 +36,10 @@ struct keep {
 /* Takes the mode's prefix and begins to ask. The loop, cache and summary outlive it. */
 void keep_start(struct keep *k, struct loop *loop, struct cache *cache, struct summary *summary,
                 void (*restored)(void *self), void *self);
-/* The summary as it is now, for the next start. */
+/* The summary as it is now, for the next start. Nothing happens before keep_start(): a replay and a
+ * plain hub keep nothing. */
 void keep_put(struct keep *k, struct str summary);
-/* After summary_set_mode(). */
+/* After summary_set_mode(). The same holds. */
 void keep_mode_changed(struct keep *k);
 /* Before the cache goes. Zeroed is fine. */
 void keep_stop(struct keep *k);

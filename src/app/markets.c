@@ -518,7 +518,7 @@ void markets_stop(struct markets *m)
         feeds_free(m->feeds);
         m->feeds = NULL;
     }
-    archive_flush(m->archive);
+    archive_stop(m->archive);
 }
 
 void markets_free(struct markets *m)

@@ -240,11 +240,18 @@ static int do_health(void *self, struct json_writer *w)
         record_ok = recorder_healthy(s->recorder, &reason);
         write_component(w, "recorder", record_ok, reason, s->started_ms);
     }
+    bool log_ok = true;
+    if (s->publish_log) {
+        reason = NULL;
+        log_ok = publish_log_healthy(s->publish_log, &reason);
+        write_component(w, "publish_log", log_ok, reason, s->started_ms);
+    }
     write_component(w, "bus", hub_dropped(s->hub) == 0,
                     hub_dropped(s->hub) ? "messages were lost on the way to a shard" : NULL,
                     s->started_ms);
     int shard_worst = shards_health(s->shards, w, s->started_ms);
-    int rest = db_ok && redis_ok && record_ok && hub_dropped(s->hub) == 0 ? shard_worst : 1;
+    int rest =
+        db_ok && redis_ok && record_ok && log_ok && hub_dropped(s->hub) == 0 ? shard_worst : 1;
     return worst > rest ? worst : rest;
 }
 
@@ -373,7 +380,7 @@ static enum err open_hub_and_shards(struct server *s, uint16_t *port, struct buf
         .refresh = s->feed ? do_refresh : NULL,
         .demand = s->feed ? do_demand : NULL,
         .health = do_health,
-        .keep = do_keep,
+        .keep = s->feed ? do_keep : NULL, /* a replay is not kept */
         .market = s->markets ? markets_market(s->markets) : NULL,
         .candles = s->markets ? markets_candles(s->markets) : NULL,
         .older_candles = s->markets ? do_older_candles : NULL,

@@ -6,7 +6,7 @@
 #include "base/metrics.h"
 #include "base/thread.h"
 
-enum { MAILBOX_LETTERS = 4096, DRAIN_LOOK_MS = 5, CUT_MS = 300, FIGURES_MS = 1000 };
+enum { MAILBOX_LETTERS = 4096, DRAIN_LOOK_MS = 5, CUT_MS = 2000, FIGURES_MS = 1000 };
 
 struct shard {
     struct shards *owner;
@@ -73,6 +73,7 @@ static void run_shard(void *self)
     loop_run(s->loop);
     timer_stop(s->loop, &s->drain_timer);
     timer_stop(s->loop, &s->figures_timer);
+    mailbox_take(s->mail); /* what they own is freed by running them */
     api_shard_free(s->api);
     mailbox_free(s->mail);
     loop_free(s->loop);
@@ -102,6 +103,7 @@ static void look_drained(void *self)
         timer_start(s->loop, &s->drain_timer, now + DRAIN_LOOK_MS, look_drained, s);
         return;
     }
+    api_shard_finish(s->api);
     if (!mailbox_post(s->owner->opts.main_mail, tell_drained, s->owner, NULL, 0)) {
         timer_start(s->loop, &s->drain_timer, now + DRAIN_LOOK_MS, look_drained, s);
     }

@@ -22,15 +22,25 @@ struct mailbox {
     /* guarded by lock */
     struct letter *in;
     size_t in_count, in_cap;
-    /* the receiver's own */
+    /* the receiver's own: the batch being run. Not in the stack of who runs it, for a letter may
+     * take in what is there, and that must come behind the rest of its own batch. */
     struct letter *out;
-    size_t out_cap;
+    size_t out_at, out_count, out_cap;
     size_t count; /* atomic mirror of in_count, to look without the lock */
 };
+
+static void run_batch(struct mailbox *m)
+{
+    while (m->out_at < m->out_count) {
+        struct letter l = m->out[m->out_at++];
+        l.fn(l.self, l.arg, l.number);
+    }
+}
 
 static void collect(void *self)
 {
     struct mailbox *m = self;
+    run_batch(m);
     if (__atomic_load_n(&m->count, __ATOMIC_ACQUIRE) == 0) {
         return;
     }
@@ -45,9 +55,9 @@ static void collect(void *self)
     pthread_mutex_unlock(&m->lock);
     m->out = letters;
     m->out_cap = cap;
-    for (size_t i = 0; i < count; i++) {
-        letters[i].fn(letters[i].self, letters[i].arg, letters[i].number);
-    }
+    m->out_at = 0;
+    m->out_count = count;
+    run_batch(m);
 }
 
 void mailbox_take(struct mailbox *m)

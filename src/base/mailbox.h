@@ -17,8 +17,8 @@ void mailbox_free(struct mailbox *m);
 /* Any thread. False: full, nothing was queued and `arg` stays the caller's. */
 bool mailbox_post(struct mailbox *m, letter_fn fn, void *self, void *owned_arg,
                   uint64_t number) MUST_CHECK;
-/* Runs what waits now instead of at the next collect phase. The receiver's thread, and not from
- * inside a letter. */
+/* Runs what waits now instead of at the next collect phase. The receiver's thread; from inside a
+ * letter the rest of its batch comes first. */
 void mailbox_take(struct mailbox *m);
 /* Letters waiting now; refused since the start. */
 size_t mailbox_depth(const struct mailbox *m);

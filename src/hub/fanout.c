@@ -8,7 +8,8 @@
 
 #include <assert.h>
 
-enum { CHANNELS_MAX = 20000 };
+/* Channels that are published are bounded by the hub; these are what only clients named. */
+enum { WISHED_MAX = 16000 };
 
 struct fanout *fanout_new(const struct fanout_opts *opts)
 {
@@ -18,7 +19,7 @@ struct fanout *fanout_new(const struct fanout_opts *opts)
     f->opts.max_subs = opts->max_subs ? opts->max_subs : 100;
     f->opts.drain_bytes = opts->drain_bytes ? opts->drain_bytes : (size_t)48 << 10;
     f->loop = opts->loop;
-    map_init(&f->names, CHANNELS_MAX);
+    map_init(&f->names, 0);
     map_init(&f->groups, 0);
     map_init(&f->sets, 0);
     list_init(&f->dirty);
@@ -59,16 +60,21 @@ void fanout_free(struct fanout *f)
 
 /* ---- channels ---- */
 
-struct chan *chan_named(struct fanout *f, struct str name, enum channel_class class)
+static struct chan *channel_new(struct fanout *f, struct str name, enum channel_class class)
+{
+    struct chan *c = chan_new(name, class, f->chan_count++, f->floor);
+    enum err e = map_put(&f->names, name, c);
+    assert(e == OK); /* the map has no ceiling */
+    (void)e;
+    return c;
+}
+
+struct chan *chan_wished(struct fanout *f, struct str name)
 {
     struct chan *c = map_get(&f->names, name);
-    if (!c) {
-        c = chan_new(name, class, f->chan_count, f->floor);
-        if (map_put(&f->names, name, c) != OK) {
-            chan_free(c);
-            return NULL;
-        }
-        f->chan_count++;
+    if (!c && f->wished < WISHED_MAX) {
+        c = channel_new(f, name, CHANNEL_EVENT);
+        f->wished++;
     }
     return c;
 }
@@ -78,6 +84,7 @@ void chan_release(struct fanout *f, struct chan *c)
     if (!c->info && c->group_count == 0) {
         map_remove(&f->names, c->name);
         chan_free(c);
+        f->wished--;
     }
 }
 
@@ -100,13 +107,16 @@ static struct chan *chan_of(struct fanout *f, const struct channel_info *info)
         f->by_id_count = count;
     }
     if (!f->by_id[info->id]) {
-        struct chan *c = chan_named(f, str_of(info->name), info->class);
+        struct chan *c = map_get(&f->names, str_of(info->name));
         if (c) {
-            c->info = info;
-            c->class = info->class;
-            if (c->class == CHANNEL_TABLE) {
-                become_table(c);
-            }
+            f->wished--;
+        } else {
+            c = channel_new(f, str_of(info->name), info->class);
+        }
+        c->info = info;
+        c->class = info->class;
+        if (c->class == CHANNEL_TABLE) {
+            become_table(c);
         }
         f->by_id[info->id] = c;
     }
@@ -119,10 +129,6 @@ void fanout_apply(struct fanout *f, struct frame *frame)
 {
     struct chan *c = chan_of(f, frame->channel);
     f->seq = frame->seq;
-    if (!c) {
-        f->floor = frame->seq; /* clients filled the table with names; nobody wants this one */
-        return;
-    }
     if (c->class == CHANNEL_TABLE) {
         chan_apply(c, frame);
         table_publish(f, c, frame);
@@ -259,11 +265,12 @@ size_t fanout_collect(struct fanout *f, const struct fanout_sub *subs, size_t co
         }
     }
     frame_list_sort(&list);
-    for (size_t i = 0; i < list.count; i++) {
-        frame_append(list.frames[i], form, str_of(f->epoch), f->deflater, out);
+    size_t n = 0;
+    for (size_t start = out->len; n < list.count && out->len - start <= FANOUT_COLLECT_BYTES; n++) {
+        frame_append(list.frames[n], form, str_of(f->epoch), f->deflater, out);
     }
-    size_t n = list.count;
     uint64_t top_seq = n ? list.frames[n - 1]->seq : 0;
+    resume->cut_seq = n < list.count ? top_seq : 0;
     for (size_t i = 0; i < count; i++) {
         struct chan *c = map_get(&f->names, subs[i].channel);
         if (c && c->table) {

@@ -126,6 +126,8 @@ enum err fanout_join(struct fanout *f, struct member *m, enum frame_form form,
                      const struct fanout_sub *subs, size_t count) MUST_CHECK;
 /* ERR_NOT_FOUND: was not subscribed. */
 enum err fanout_unsubscribe(struct fanout *f, struct member *m, struct str channel) MUST_CHECK;
+/* Unsubscribes from all of these channels that it has, in one step. */
+void fanout_drop(struct fanout *f, struct member *m, const struct fanout_sub *subs, size_t count);
 bool fanout_subscribed(const struct fanout *f, const struct member *m, struct str channel);
 /* The subscription as it stands; its texts and keys (sorted, each once) are borrowed until the
  * member's subscriptions change. False: not subscribed. */
@@ -151,7 +153,12 @@ void fanout_drained(struct fanout *f, struct member *m);
 struct fanout_resume {
     bool recovered; /* all that was missed is in what was appended */
     bool reset;     /* the cursor is unknown or too old: snapshots instead */
+    /* 0: all is there. Else it would be more than should be kept for a client at once: of messages
+     * (not rows) only those up to this one. */
+    uint64_t cut_seq;
 };
+/* Nothing more is appended once there is that much. */
+#define FANOUT_COLLECT_BYTES ((size_t)1 << 20)
 /* Reads a cursor. False: malformed, of another epoch, or from the future. */
 bool fanout_cursor(const struct fanout *f, struct str cursor, uint64_t *seq);
 /* The cursor is of this epoch and above all that came here: of another shard, which was faster. */
@@ -162,8 +169,9 @@ bool fanout_cursor_ahead(const struct fanout *f, struct str cursor);
 struct fanout_resume fanout_catch_up(struct fanout *f, const struct fanout_sub *sub,
                                      const struct str *since, enum frame_form form,
                                      struct buf *out);
-/* The same for many channels, in order of seq. `state_too`: state channels' last values and
- * tables' rows even when they are not newer than `since`. Gives the number of messages. */
+/* The same for many channels, in order of seq, up to FANOUT_COLLECT_BYTES. `state_too`: state
+ * channels' last values and tables' rows even when they are not newer than `since`. Gives the
+ * number of messages. */
 size_t fanout_collect(struct fanout *f, const struct fanout_sub *subs, size_t count,
                       const struct str *since, bool state_too, enum frame_form form,
                       struct buf *out, struct fanout_resume *resume);

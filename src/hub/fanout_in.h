@@ -101,6 +101,7 @@ struct fanout {
     struct chan **by_id; /* the hub's channel ids -> chan */
     size_t by_id_count;
     uint32_t chan_count;
+    size_t wished;     /* of names: channels that nobody has published to */
     struct map groups; /* key -> struct group * */
     struct map sets;   /* keys -> struct keyset * */
     struct list dirty;
@@ -179,8 +180,9 @@ bool table_write_rows(struct fanout *f, struct chan *c, const struct fanout_sub 
 
 /* ---- fanout.c ---- */
 
-/* The channel of that name, made when it is new; NULL: there are too many. */
-struct chan *chan_named(struct fanout *f, struct str name, enum channel_class class);
+/* The channel of that name, made when it is new; NULL: clients named too many that nobody has
+ * published to. */
+struct chan *chan_wished(struct fanout *f, struct str name);
 /* A channel that only clients' wishes made goes with the last one who wanted it. */
 void chan_release(struct fanout *f, struct chan *c);
 

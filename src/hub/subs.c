@@ -181,7 +181,7 @@ enum err fanout_join(struct fanout *f, struct member *m, enum frame_form form,
     struct group_want *wants = wants_of(m, more, &count);
     enum err e = OK;
     for (size_t i = 0; i < more && e == OK; i++) {
-        struct chan *c = chan_named(f, subs[i].channel, CHANNEL_EVENT);
+        struct chan *c = chan_wished(f, subs[i].channel);
         size_t at = 0;
         while (at < count && wants[at].chan != c) {
             at++;
@@ -210,30 +210,49 @@ enum err fanout_join(struct fanout *f, struct member *m, enum frame_form form,
     return e;
 }
 
-enum err fanout_unsubscribe(struct fanout *f, struct member *m, struct str channel)
+static bool has(struct chan *const *chans, size_t count, const struct chan *c)
 {
-    size_t count = 0;
-    if (!fanout_subscribed(f, m, channel)) {
-        return ERR_NOT_FOUND;
+    for (size_t i = 0; i < count; i++) {
+        if (chans[i] == c) {
+            return true;
+        }
     }
-    if (!settle(f, m, &(struct fanout_sub){.channel = channel}, 1)) {
-        return OK;
+    return false;
+}
+
+void fanout_drop(struct fanout *f, struct member *m, const struct fanout_sub *subs, size_t gone)
+{
+    size_t count = 0, kept = 0;
+    if (!m->group || !settle(f, m, subs, gone)) {
+        return;
+    }
+    struct chan **chans = mem_array(gone + 1, sizeof(struct chan *));
+    for (size_t i = 0; i < gone; i++) {
+        chans[i] = map_get(&f->names, subs[i].channel);
     }
     struct group_want *wants = wants_of(m, 0, &count);
-    size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!str_eq(wants[i].chan->name, channel)) {
+        if (!has(chans, gone, wants[i].chan)) {
             wants[kept++] = wants[i];
         } else {
             keyset_unref(&f->sets, wants[i].keys);
         }
     }
-    if (kept) {
-        move(f, m, m->group->form, wants, kept);
-    } else {
+    if (kept == 0) {
         fanout_leave(f, m);
+    } else if (kept < count) {
+        move(f, m, m->group->form, wants, kept);
     }
     wants_free(f, wants, kept);
+    mem_free(chans);
+}
+
+enum err fanout_unsubscribe(struct fanout *f, struct member *m, struct str channel)
+{
+    if (!fanout_subscribed(f, m, channel)) {
+        return ERR_NOT_FOUND;
+    }
+    fanout_drop(f, m, &(struct fanout_sub){.channel = channel}, 1);
     return OK;
 }
 

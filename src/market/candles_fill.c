@@ -390,8 +390,8 @@ size_t candles_fill(struct candles *c, uint32_t symbol, enum market_venue v, enu
     if (count > 0) {
         int64_t from_ms = sorted[0].open_ms;
         int64_t to_ms = sorted[count - 1].open_ms + interval_ms(i);
+        s->pinned = s->pinned || s->venue == MARKET_VENUES;
         s->venue = v;
-        s->pinned = true;
         s->clock_ms = clock_ms > to_ms ? clock_ms : to_ms;
         note_known(s, i, from_ms, to_ms);
         for (size_t k = 0; k < count; k++) {

@@ -227,11 +227,13 @@ enum err market_apply(struct market *m, const struct tick *t, int64_t now_ms)
     m->now_ms = now_ms;
     enum err e = quote_check(&s->state, t, now_ms);
     if (e == ERR_RANGE) {
+        s->state.feeds[t->venue].implausible = true;
         f->rejected++;
         return e;
     }
     raise_up(s, t->venue, now_ms);
     if (e == OK) {
+        s->state.feeds[t->venue].implausible = false;
         quote_keep(&s->state, t, now_ms);
     }
     bool changed = make_anew(m, s, now_ms);
@@ -253,6 +255,9 @@ static void confirm_one(struct market *m, struct symbol *s, enum market_venue v,
 {
     struct feed_quote *f = &s->state.quote.feeds[v];
     bool was_fresh = f->fresh;
+    if (s->state.feeds[v].implausible) {
+        return; /* what it said before does not hold, and what it says now cannot be */
+    }
     raise_up(s, v, now_ms);
     if (f->known && !was_fresh) {
         make_and_tell(m, s, now_ms);
@@ -289,8 +294,9 @@ static void put_down(struct market *m, struct symbol *s, enum market_venue v, co
     } else {
         f->down = reason;
     }
-    /* While nobody tells us the book moves on. */
+    /* While nobody tells us the market moves on: what was last is no price of now any more. */
     q->bid = q->ask = (struct decimal){0};
+    f->has_last = false;
     make_and_tell(m, s, m->now_ms);
 }
 

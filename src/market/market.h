@@ -126,10 +126,12 @@ const char *market_symbol(const struct market *m, uint32_t id);
  * minute newer by the venue's time begins a new count. */
 enum err market_apply(struct market *m, const struct tick *t, int64_t now_ms) MUST_CHECK;
 /* A sign of life: the feed says that what it said still holds (heartbeat). MARKET_NO_SYMBOL: for
- * all symbols of the venue but those that are down by themselves. */
+ * all symbols of the venue but those that are down by themselves. Without effect while the last
+ * thing that the feed said was implausible. */
 void market_confirm(struct market *m, enum market_venue v, uint32_t symbol, int64_t now_ms);
 /* The feed of a venue (for one symbol, or all) is down since now, for that reason (static text). Up
- * again with its next tick or confirmation; one symbol's only by its own. */
+ * again with its next tick or confirmation; one symbol's only by its own. Its last trade and its
+ * book are no prices of now any more. */
 void market_down(struct market *m, enum market_venue v, uint32_t symbol, const char *reason);
 /* Marks what became stale by time alone; call a few times a second. */
 void market_age(struct market *m, int64_t now_ms);

@@ -237,7 +237,10 @@ static const char *why_not_fresh(const struct feed_state *f, const struct feed_q
     if (!q->known) {
         return "it has said no price yet";
     }
-    return now_ms - q->confirmed_ms > (int64_t)fresh_ms ? "it has been silent for too long" : "";
+    if (now_ms - q->confirmed_ms <= (int64_t)fresh_ms) {
+        return "";
+    }
+    return f->implausible ? "what it says is not plausible" : "it has been silent for too long";
 }
 
 static void choose_price(struct feed_state *f, struct feed_quote *q, int64_t now_ms)

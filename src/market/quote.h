@@ -18,6 +18,7 @@ struct feed_state {
     double quote_volume;   /* 24 h, in the venue's quote; NaN */
     uint8_t places;        /* the most a price of it had */
     bool has_price;        /* `price` of feed_quote is of now (a young trade, or the book) */
+    bool implausible;      /* the last thing it said was refused: its heartbeats prove nothing */
     const char *down;      /* the venue's connection is down: why; NULL: up */
     const char *down_only; /* this symbol's feed alone is down */
 };

@@ -169,9 +169,45 @@ void engine_free(struct engine *e)
     loop_undefer(&e->defer);
     free_dead(e);
     map_fini(&e->sessions);
+    map_fini(&e->peers);
     buf_fini(&e->scratch);
     buf_fini(&e->decoded);
     mem_free(e);
+}
+
+/* ---- sessions of a peer ---- */
+
+static bool is_counted(const struct engine *e, const struct conn *c)
+{
+    return e->opts.max_per_peer && (!conn_peer_is_loopback(c) || e->opts.limit_loopback);
+}
+
+bool engine_peer_fits(const struct engine *e, const struct conn *c)
+{
+    return !is_counted(e, c) ||
+           (uintptr_t)map_get(&e->peers, conn_peer_key(c)) < e->opts.max_per_peer;
+}
+
+static void count_peer(struct engine_session *s, const struct conn *c)
+{
+    struct engine *e = s->engine;
+    struct str key = conn_peer_key(c);
+    uintptr_t count = (uintptr_t)map_get(&e->peers, key) + 1;
+    if (is_counted(e, c) && map_put(&e->peers, key, (void *)count) == OK) {
+        memcpy(s->peer_key, key.ptr, key.len);
+        s->peer_key_len = (uint8_t)key.len;
+    }
+}
+
+static void uncount_peer(struct engine_session *s)
+{
+    struct str key = str_make((const char *)s->peer_key, s->peer_key_len);
+    uintptr_t count = key.len ? (uintptr_t)map_get(&s->engine->peers, key) : 0;
+    if (count > 1) {
+        (void)!map_put(&s->engine->peers, key, (void *)(count - 1)); /* it is there: it fits */
+    } else if (count) {
+        (void)map_remove(&s->engine->peers, key);
+    }
 }
 
 struct engine_session *engine_session_new(struct engine *e, struct conn *c, unsigned version)
@@ -183,6 +219,7 @@ struct engine_session *engine_session_new(struct engine *e, struct conn *c, unsi
     list_init(&s->due);
     list_init(&s->dead);
     snprintf(s->peer, sizeof(s->peer), "%s", conn_peer(c, peer));
+    count_peer(s, c);
     make_sid(e->opts.shard, s->sid);
     if (map_put(&e->sessions, str_of(s->sid), s) != OK) {
         abort(); /* the map has no ceiling */
@@ -230,6 +267,7 @@ void engine_forget(struct engine_session *s)
     s->state = ENGINE_CLOSED;
     timer_stop(e->opts.loop, &s->timer);
     (void)map_remove(&e->sessions, str_of(s->sid));
+    uncount_peer(s);
     list_push(&e->dead, &s->dead);
     loop_defer(e->opts.loop, &e->defer, run_due, e);
     engine_end_poll(s, "1");

@@ -57,7 +57,8 @@ struct engine_handler {
      * close", "transport error", "ping timeout", "parse error", "forced close", "too slow". */
     void (*closed)(void *self, struct engine_session *s, const char *why);
     /* The request names a session of another shard: conn_hand_over() it there. The number is the
-     * client's word, any below ENGINE_MAX_SHARDS. NULL: such a sid is unknown. */
+     * client's word, any below ENGINE_MAX_SHARDS: engine_refuse_sid() where there is no such shard.
+     * NULL: such a sid is unknown. */
     void (*elsewhere)(void *self, struct conn *c, const struct http_request *r, struct str body,
                       unsigned shard);
 };
@@ -75,6 +76,8 @@ struct engine_opts {
                           are bounded by net_opts.max_large; 0: ENGINE_MAX_PAYLOAD */
     size_t max_pending;  /* bytes held for a session; 0: 1 MiB */
     size_t max_sessions; /* 0: no limit; beyond it 503 */
+    size_t max_per_peer; /* sessions of one address: they outlive conns; 0: no limit; else 429 */
+    bool limit_loopback; /* peers on loopback are held to it too */
     bool allow_v3;       /* clients of socket.io 2.x */
 };
 
@@ -92,6 +95,8 @@ void engine_each(struct engine *e, void (*fn)(void *self, struct engine_session 
 /* Answers everything under the path. `link` is that of `c`. */
 void engine_request(struct engine *e, struct conn *c, struct engine_link *link,
                     const struct http_request *r, struct str body);
+/* For `elsewhere`, when there is no such shard: as for any sid that is unknown. */
+void engine_refuse_sid(struct engine *e, struct conn *c, const struct http_request *r);
 bool engine_on_message(struct engine_link *link, struct conn *c, bool binary, struct str text);
 bool engine_on_drained(struct engine_link *link, struct conn *c);
 /* From net_handler.closing. */

@@ -18,7 +18,8 @@ static struct metric refused =
     X(FORBIDDEN, 4, 403, "Forbidden")                      \
     X(BAD_VERSION, 5, 400, "Unsupported protocol version") \
     X(TOO_LARGE, 3, 413, "Payload too large")              \
-    X(TOO_MANY, 3, 503, "Too many sessions")
+    X(TOO_MANY, 3, 503, "Too many sessions")               \
+    X(TOO_MANY_OF_PEER, 3, 429, "Too many sessions from your address")
 
 enum code {
 #define X(name, code, status, text) name,
@@ -279,6 +280,8 @@ static void handshake(struct asked *a)
         refuse(a, BAD_VERSION, NULL);
     } else if (o->max_sessions && engine_count(a->e) >= o->max_sessions) {
         refuse(a, TOO_MANY, NULL);
+    } else if (!engine_peer_fits(a->e, a->c)) {
+        refuse(a, TOO_MANY_OF_PEER, NULL);
     } else if (!is_allowed(a, NULL)) {
         return;
     } else if (a->websocket) {
@@ -396,6 +399,16 @@ static struct engine_session *find(struct asked *a)
         return NULL;
     }
     return s;
+}
+
+void engine_refuse_sid(struct engine *e, struct conn *c, const struct http_request *r)
+{
+    struct asked a = {.e = e, .c = c, .r = r};
+    if (e->opts.handler->cors) {
+        e->opts.handler->cors(e->opts.self, c, r, &a.cors);
+    }
+    refuse(&a, SID_UNKNOWN, NULL);
+    buf_fini(&a.cors);
 }
 
 void engine_request(struct engine *e, struct conn *c, struct engine_link *link,

@@ -67,6 +67,8 @@ struct engine_session {
     bool leaving; /* CLOSING because the client said so */
     char sid[ENGINE_SID_LEN + 1];
     char peer[INET6_ADDRSTRLEN];
+    uint8_t peer_key[16]; /* counted in engine->peers */
+    uint8_t peer_key_len; /* 0: not counted */
 };
 
 struct engine_record {
@@ -77,6 +79,7 @@ struct engine_record {
 struct engine {
     struct engine_opts opts; /* with defaults filled in */
     struct map sessions;     /* by sid */
+    struct map peers;        /* sessions of each peer, a number for a pointer */
     struct list due, dead;
     struct defer defer;
     struct buf scratch; /* one answer or frame */
@@ -86,6 +89,8 @@ struct engine {
 /* ---- engine.c ---- */
 
 struct engine_session *engine_session_new(struct engine *e, struct conn *c, unsigned version);
+/* Whether this peer may have one more session. */
+bool engine_peer_fits(const struct engine *e, const struct conn *c);
 /* Tells the handler. */
 void engine_opened(struct engine_session *s, struct conn *c, const struct http_request *r);
 /* Appends the open packet. */

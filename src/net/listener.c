@@ -112,6 +112,11 @@ static struct str ip_key(const uint8_t peer[16])
     return str_make((const char *)peer, memcmp(peer, mapped, sizeof(mapped)) ? 8 : 16);
 }
 
+struct str conn_peer_key(const struct conn *c)
+{
+    return ip_key(c->peer);
+}
+
 static bool is_counted(const struct net_server *s, bool loopback)
 {
     return s->opts.max_conns_per_ip && (!loopback || s->opts.limit_loopback);

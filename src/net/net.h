@@ -93,6 +93,9 @@ struct net_server *conn_server(struct conn *c);
 /* Peer as text, without the port ("127.0.0.1"). */
 const char *conn_peer(struct conn *c, char out[64]);
 bool conn_peer_is_loopback(const struct conn *c);
+/* Bytes by which peers count as one client: an IPv4 address, or the /64 of an IPv6 one. Borrowed.
+ */
+struct str conn_peer_key(const struct conn *c);
 bool conn_is_ws(const struct conn *c);
 bool conn_is_tls(const struct conn *c);
 /* Deflate was negotiated and our shared window is allowed by the client. */

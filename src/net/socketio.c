@@ -25,6 +25,7 @@ struct partial {
     struct buf text;
     struct str parts[SIO_MAX_ATTACHMENTS]; /* owned */
     unsigned due, count;
+    size_t bytes; /* of all of it */
 };
 
 /* Behind every session. */
@@ -318,6 +319,7 @@ static void wait_for_parts(struct client *client, struct str text, unsigned due)
     struct partial *p = mem_zero(sizeof(*p));
     (void)buf_add_str(&p->text, text);
     p->due = due;
+    p->bytes = text.len;
     client->partial = p;
 }
 
@@ -345,6 +347,11 @@ static void on_binary(struct engine_session *s, struct str bytes)
     struct partial *partial = client->partial;
     if (!partial) {
         violated(s, "no attachment is due");
+        return;
+    }
+    partial->bytes += bytes.len;
+    if (partial->bytes > client->server->opts.engine.max_payload) {
+        violated(s, "attachments too large");
         return;
     }
     partial->parts[partial->count++] = str_make(mem_copy_text(bytes.ptr, bytes.len), bytes.len);
@@ -452,6 +459,9 @@ struct sio_server *sio_new(const struct sio_opts *opts)
         s->opts.connect_timeout_ms = 45000;
     }
     s->opts.user_bytes = (opts->user_bytes + 15) & ~(size_t)15;
+    if (!s->opts.engine.max_payload) {
+        s->opts.engine.max_payload = ENGINE_MAX_PAYLOAD;
+    }
     list_init(&s->dead);
     s->handler = (struct engine_handler){
         .allow = on_allow,

@@ -55,7 +55,9 @@ struct sio_handler {
 };
 
 struct sio_opts {
-    struct engine_opts engine; /* without handler, self and user_bytes */
+    /* Without handler, self and user_bytes. An event and its attachments together are no larger
+     * than max_payload. */
+    struct engine_opts engine;
     const struct sio_handler *handler;
     void *self;
     size_t user_bytes;           /* behind every socket, zeroed */

@@ -88,7 +88,12 @@ static void tell_down(struct venue_feed *vf, uint16_t slot, const char *reason)
 {
     const struct feeds_opts *o = &vf->owner->opts;
     for (size_t i = 0; i < vf->row_count; i++) {
-        if (vf->rows[i]->slot == slot && vf->rows[i]->wanted && !vf->rows[i]->refused) {
+        if (vf->rows[i]->slot != slot) {
+            continue;
+        }
+        vf->rows[i]->seen =
+            false; /* a life sign of the next connection says nothing of old prices */
+        if (vf->rows[i]->wanted && !vf->rows[i]->refused) {
             o->down(o->self, (enum market_venue)vf->venue->id, vf->rows[i]->symbol, reason);
         }
     }

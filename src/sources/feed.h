@@ -46,7 +46,8 @@ struct feed_row {
     char *instrument; /* owned */
     uint32_t symbol;
     size_t index; /* in venue_feed.rows */
-    bool usdt, wanted, refused, seen;
+    bool usdt, wanted, refused;
+    bool seen;   /* it said a price since it was down last */
     bool listed; /* in the venue's list, or the list is not known */
     bool live;   /* a trade came that was no mark of a subscription's start */
     uint16_t slot;

@@ -65,9 +65,10 @@ static struct feed_job *add_job(struct venue_feed *vf, enum feed_job_kind kind, 
 
 void feed_rest_repair(struct venue_feed *vf, struct feed_row *row, const struct feed_hole *hole)
 {
+    struct feed_hole gone = *hole; /* it may be one of the row's, which go now */
     if (vf->rest.job_count >= JOBS_MAX) {
-        feed_take_repair(vf, row, hole, NULL, 0);
-        feed_take_gap(vf, row, hole);
+        feed_take_repair(vf, row, &gone, NULL, 0);
+        feed_take_gap(vf, row, &gone);
         return;
     }
     add_job(vf, JOB_REPAIR, row->index)->hole = *hole;

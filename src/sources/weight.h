@@ -1,6 +1,6 @@
-/* weight: what a venue says of its own limit per IP and minute, which others behind the same address
- * use up as well (Binance: X-MBX-USED-WEIGHT-1M, and the limit in exchangeInfo). It counts by whole
- * minutes. Pure; times are Unix ms. SPDX-License-Identifier: MIT */
+/* weight: what a venue says of its own limit per IP and minute, which others behind the same
+ * address use up as well (Binance: X-MBX-USED-WEIGHT-1M, and the limit in exchangeInfo). It counts
+ * by whole minutes. Pure; times are Unix ms. SPDX-License-Identifier: MIT */
 #ifndef SOURCES_WEIGHT_H
 #define SOURCES_WEIGHT_H
 #include "base/str.h"

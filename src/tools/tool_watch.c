@@ -1,14 +1,17 @@
 /* `coincast watch`: a server's live numbers in a terminal, or as lines in a pipe.
  * SPDX-License-Identifier: MIT */
+#include "base/json.h"
 #include "tools/rng.h"
 #include "tools/tools.h"
 #include "tools/watch_view.h"
 #include "tools/ws_client.h"
 
+#include <ctype.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define REDRAW_MS 100
@@ -16,16 +19,21 @@
 #define LONGEST_WAIT_MS 30000
 
 static const char help[] =
-    "usage: coincast watch [--url ws://HOST:PORT/ws]\n"
+    "usage: coincast watch [--url ws://HOST:PORT/ws] [--symbols BTC,ETH,...]\n"
     "\n"
     "Shows the live numbers of a server: value, source, age, why one is stale, and whether the "
     "data\n"
-    "is live, simulated or recorded. In a terminal it redraws and follows its size; into a pipe "
-    "it\n"
-    "writes a line for each update. Reconnects by itself; ends with Ctrl-C.\n"
+    "is live, simulated or recorded; below them the prices that its feeds give, with how many "
+    "feeds\n"
+    "are used of those known. In a terminal it redraws and follows its size; arrow keys, PgUp, "
+    "PgDn,\n"
+    "Home and End move through the prices, q ends. Into a pipe it writes a line for each update, "
+    "of\n"
+    "a price at most one a second. Reconnects by itself; ends with Ctrl-C.\n"
     "\n"
-    "  --url URL   the server's WebSocket (ws://127.0.0.1:8000/ws)\n"
-    "  --help      this text\n"
+    "  --url URL       the server's WebSocket (ws://127.0.0.1:8000/ws)\n"
+    "  --symbols LIST  only these prices, also such as the server does not follow by itself\n"
+    "  --help          this text\n"
     "\n"
     "NO_COLOR, when set and not empty, turns colours off.\n";
 
@@ -34,9 +42,12 @@ struct watcher {
     struct ws_client *client;
     struct watch_view view;
     const char *url;
+    struct str symbols; /* with commas; "": all */
     bool terminal, color, stopping;
+    bool raw; /* keys come one by one, and `usual` is to be put back */
+    struct termios usual;
     struct timer redraw, again;
-    struct watch signals;
+    struct watch signals, keys;
     uint32_t wait_ms; /* before the next attempt, without jitter */
     struct rng jitter;
     size_t columns, rows;
@@ -148,15 +159,60 @@ static void on_again(void *self)
     buf_fini(&error);
 }
 
+static void subscribe(const struct watcher *w)
+{
+    struct buf text = {0};
+    struct json_writer out;
+    struct str rest = w->symbols, symbol;
+    json_begin(&out, &text);
+    json_object(&out);
+    json_key(&out, "type");
+    json_text(&out, "subscribe");
+    json_key(&out, "channel");
+    json_text(&out, "price_updates");
+    json_key(&out, "params");
+    json_object(&out);
+    json_key(&out, "max_hz");
+    json_i64(&out, w->terminal ? 4 : 1);
+    json_key(&out, "delta");
+    json_bool(&out, true);
+    if (rest.len > 0) {
+        json_key(&out, "symbols");
+        json_array(&out);
+        while (str_next(&rest, ',', &symbol)) {
+            json_str(&out, symbol);
+        }
+        json_array_end(&out);
+    }
+    json_object_end(&out);
+    json_object_end(&out);
+    ws_client_send(w->client, buf_str(&text));
+    buf_fini(&text);
+}
+
 static void on_opened(void *self)
 {
     struct watcher *w = self;
     w->view.connected = true;
     say(w, "connected");
-    ws_client_send(
-        w->client,
-        STR("{\"type\":\"subscribe\",\"channel\":\"price_updates\",\"params\":{\"max_hz\":"
-            "2}}"));
+    subscribe(w);
+}
+
+/* What a pipe gets of it. */
+static void put_lines(struct watcher *w, enum watch_change change)
+{
+    struct buf lines = {0};
+    struct watch_look look = look_of(w);
+    if (change == WATCH_SUMMARY || change == WATCH_BTC) {
+        watch_view_line(&w->view, &look, &lines);
+        buf_add_char(&lines, '\n');
+    } else if (change == WATCH_PRICES) {
+        watch_prices_lines(&w->view.prices, look.wall_ms, w->view.mode, &lines);
+    } else if (change == WATCH_NOTE) {
+        fprintf(stderr, "coincast watch: %s\n", w->view.note);
+    }
+    write_all(&lines);
+    buf_fini(&lines);
 }
 
 static void on_message(void *self, bool binary, struct str text)
@@ -171,13 +227,8 @@ static void on_message(void *self, bool binary, struct str text)
         return;
     }
     w->wait_ms = FIRST_WAIT_MS; /* a server that talks is well again */
-    if (!w->terminal && (change == WATCH_SUMMARY || change == WATCH_BTC)) {
-        struct buf line = {0};
-        struct watch_look look = look_of(w);
-        watch_view_line(&w->view, &look, &line);
-        buf_add_char(&line, '\n');
-        write_all(&line);
-        buf_fini(&line);
+    if (!w->terminal) {
+        put_lines(w, change);
     }
     draw_soon(w);
 }
@@ -194,7 +245,54 @@ static void on_closed(void *self, const char *why)
 
 static const struct ws_client_events events = {on_opened, on_message, on_closed};
 
-/* ---- the program ---- */
+/* ---- keys and signals ---- */
+
+static void stop(struct watcher *w)
+{
+    w->stopping = true;
+    timer_stop(w->loop, &w->again);
+    if (ws_client_is_idle(w->client)) {
+        loop_stop(w->loop);
+    } else {
+        ws_client_close(w->client, WS_CLOSE_GOING_AWAY);
+    }
+}
+
+static void on_keys(void *self, unsigned ready)
+{
+    static const struct {
+        const char *bytes;
+        enum watch_move move;
+    } moves[] = {{"\033[A", WATCH_UP},    {"\033OA", WATCH_UP},       {"\033[B", WATCH_DOWN},
+                 {"\033OB", WATCH_DOWN},  {"\033[5~", WATCH_PAGE_UP}, {"\033[6~", WATCH_PAGE_DOWN},
+                 {"\033[H", WATCH_FIRST}, {"\033OH", WATCH_FIRST},    {"\033[1~", WATCH_FIRST},
+                 {"\033[F", WATCH_LAST},  {"\033OF", WATCH_LAST},     {"\033[4~", WATCH_LAST},
+                 {"k", WATCH_UP},         {"j", WATCH_DOWN},          {" ", WATCH_PAGE_DOWN}};
+    struct watcher *w = self;
+    char bytes[256];
+    (void)ready;
+    ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes));
+    if (n <= 0) {
+        watch_stop(&w->keys); /* the terminal went away; its signal ends the program */
+        return;
+    }
+    struct str keys = str_make(bytes, (size_t)n);
+    while (keys.len > 0 && keys.ptr[0] != 'q') {
+        size_t len = 1;
+        for (size_t i = 0; i < ARRAY_LEN(moves); i++) {
+            if (str_starts(keys, str_of(moves[i].bytes))) {
+                len = strlen(moves[i].bytes);
+                watch_prices_move(&w->view.prices, moves[i].move);
+            }
+        }
+        keys = str_from(keys, len);
+    }
+    if (keys.len > 0) {
+        stop(w);
+    } else {
+        draw(w);
+    }
+}
 
 static void on_signal(void *self, unsigned ready)
 {
@@ -207,13 +305,7 @@ static void on_signal(void *self, unsigned ready)
             draw_soon(w);
             continue;
         }
-        w->stopping = true;
-        timer_stop(w->loop, &w->again);
-        if (ws_client_is_idle(w->client)) {
-            loop_stop(w->loop);
-        } else {
-            ws_client_close(w->client, WS_CLOSE_GOING_AWAY);
-        }
+        stop(w);
     }
 }
 
@@ -223,6 +315,7 @@ static int open_signals(void)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGWINCH);
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
         return -1;
@@ -240,6 +333,36 @@ static void take_terminal(const struct watcher *w, bool take)
         buf_fini(&b);
     }
 }
+
+/* Keys one by one and unseen. Ctrl-C stays a signal; Ctrl-Z does not, it would leave the shell the
+ * other screen. */
+static void take_keys(struct watcher *w)
+{
+    struct termios raw;
+    if (!w->terminal || tcgetattr(STDIN_FILENO, &w->usual) != 0) {
+        return; /* standard input is no terminal: there are no keys */
+    }
+    raw = w->usual;
+    raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+    raw.c_cc[VMIN] = 1;
+    raw.c_cc[VTIME] = 0;
+    raw.c_cc[VSUSP] = _POSIX_VDISABLE;
+    w->raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
+    if (w->raw && watch_start(w->loop, &w->keys, STDIN_FILENO, WATCH_READ, on_keys, w) != OK) {
+        (void)tcsetattr(STDIN_FILENO, TCSANOW, &w->usual);
+        w->raw = false;
+    }
+}
+
+static void give_keys_back(struct watcher *w)
+{
+    if (w->raw) {
+        watch_stop(&w->keys);
+        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &w->usual);
+    }
+}
+
+/* ---- the program ---- */
 
 static int run(struct watcher *w)
 {
@@ -261,11 +384,13 @@ static int run(struct watcher *w)
         ws_client_new(&(struct ws_client_opts){.loop = w->loop, .events = &events, .self = w});
     measure(w);
     take_terminal(w, true);
+    take_keys(w);
     say(w, "connecting");
     on_again(w);
     loop_run(w->loop);
     timer_stop(w->loop, &w->redraw);
     timer_stop(w->loop, &w->again);
+    give_keys_back(w);
     take_terminal(w, false);
     watch_stop(&w->signals);
     close(fd);
@@ -279,20 +404,54 @@ static int wrong(const char *what, const char *right)
     return 2;
 }
 
+/* Names as a server could know them; one it does not know it names itself. */
+static bool symbols_valid(struct str list)
+{
+    struct str symbol;
+    if (list.len == 0 || str_ends(list, STR(","))) {
+        return false;
+    }
+    while (str_next(&list, ',', &symbol)) {
+        if (symbol.len == 0 || symbol.len >= sizeof(((struct watch_price *)NULL)->symbol)) {
+            return false;
+        }
+        for (size_t i = 0; i < symbol.len; i++) {
+            if (!isalnum((unsigned char)symbol.ptr[i])) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* The value of --NAME=VALUE or --NAME VALUE, or NULL when it is another option. */
+static const char *value_of(const char *name, int argc, char **argv, int *i)
+{
+    size_t len = strlen(name);
+    if (strncmp(argv[*i], name, len) == 0 && argv[*i][len] == '=') {
+        return argv[*i] + len + 1;
+    }
+    return strcmp(argv[*i], name) == 0 && *i + 1 < argc ? argv[++*i] : NULL;
+}
+
 int tool_watch(int argc, char **argv)
 {
-    struct watcher w = {.url = "ws://127.0.0.1:8000/ws"};
+    struct watcher w = {.url = "ws://127.0.0.1:8000/ws", .symbols = STR("")};
     for (int i = 0; i < argc; i++) {
+        const char *value;
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             fputs(help, stdout);
             return 0;
         }
-        if (strncmp(argv[i], "--url=", 6) == 0) {
-            w.url = argv[i] + 6;
-        } else if (strcmp(argv[i], "--url") == 0 && i + 1 < argc) {
-            w.url = argv[++i];
+        if ((value = value_of("--url", argc, argv, &i)) != NULL) {
+            w.url = value;
+        } else if ((value = value_of("--symbols", argc, argv, &i)) != NULL) {
+            w.symbols = str_of(value);
+            if (!symbols_valid(w.symbols)) {
+                return wrong(value, "symbols with commas between them, such as BTC,ETH");
+            }
         } else {
-            return wrong(argv[i], "--url ws://HOST:PORT/ws or --help");
+            return wrong(argv[i], "--url ws://HOST:PORT/ws, --symbols BTC,ETH or --help");
         }
     }
     if (!ws_client_url_valid(str_of(w.url))) {

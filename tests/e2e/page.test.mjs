@@ -31,7 +31,7 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
   });
 
   /* A page on its own mock; `bad` gathers console errors, exceptions and CSP violations. */
-  async function open({ changes, prepare, url = '/crypto_report', live = true, ...contextOptions } = {}) {
+  async function open({ changes, prepare, url = '/crypto_report', live = true, font, ...contextOptions } = {}) {
     const mock = await startMock(changes);
     prepare?.(mock);
     const context = await browser.newContext({ locale: 'en-US', timezoneId: 'UTC', ...contextOptions });
@@ -45,6 +45,13 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
       new PerformanceObserver((list) => list.getEntries().forEach((e) => (globalThis.shifts += e.value)))
         .observe({ type: 'layout-shift', buffered: true });
     });
+    if (font) {
+      await page.addInitScript((family) => {
+        const sheet = new CSSStyleSheet();
+        sheet.replaceSync(`html { font-family: ${family} !important }`);
+        document.adoptedStyleSheets.push(sheet);
+      }, font);
+    }
     await page.goto(mock.origin + url);
     if (live) {
       await waitState(page, 'live');
@@ -166,7 +173,7 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
     await waitText(page, '#btc-price', '$90,000.00');
     await waitText(page, '#transport', 'HTTP, every 10 s');
     await waitText(page, '#notice', 'over HTTP every 10 s instead');
-    assert.ok(mock.requests.every((path) => path === '/api/crypto/dashboard-summary'));
+    assert.ok(mock.requests.every((path) => ['/api/crypto/dashboard-summary', '/api/v1/prices'].includes(path)));
     mock.webSocket = 'accept';
     await page.locator('#connection').click();
     await waitState(page, 'live');
@@ -212,6 +219,96 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
     await waitText(page, 'h1', 'Tổng quan');
     await page.getByRole('button', { name: 'English' }).click();
     await waitText(page, 'h1', 'Crypto market summary');
+  });
+
+  const cell = (page, symbol, name) => textOf(page, `[data-symbol=${symbol}] .${name}`);
+
+  test('live prices: a row a symbol, in the order sent, of every size', async () => {
+    const { mock, page, bad } = await open();
+    await waitText(page, '[data-symbol=BTC] .price', '91,234.56');
+    const order = await page.locator('#prices-rows tr').evaluateAll((all) => all.map((row) => row.dataset.symbol));
+    assert.deepEqual(order, ['BTC', 'SHIB', 'TON', 'NEW']);
+    assert.equal(await cell(page, 'BTC', 'change'), '+1.23%');
+    assert.equal(await cell(page, 'BTC', 'high'), '92,000.50');
+    assert.equal(await cell(page, 'BTC', 'low'), '90,000.00');
+    assert.equal(await cell(page, 'BTC', 'spread'), '0.03%');
+    assert.equal(await cell(page, 'BTC', 'feeds'), '2/3');
+    assert.match(await cell(page, 'BTC', 'state'), /^[3-9] s$/);
+    assert.equal(await cell(page, 'SHIB', 'price'), '0.00001234');
+    assert.equal(await cell(page, 'SHIB', 'high'), '0.00001250');
+    assert.equal(await cell(page, 'TON', 'symbol'), 'TON/USDT');
+    assert.equal(await cell(page, 'TON', 'price'), '0.98765');
+    assert.equal(await cell(page, 'TON', 'change'), '0.00%'); // not a red "−0.00%"
+    assert.equal(await page.locator('[data-symbol=TON] .change').getAttribute('data-sign'), '');
+    const asked = mock.messages.filter((m) => m.type === 'subscribe');
+    assert.deepEqual(asked.map((m) => [m.channel, m.params]), [['price_updates', { max_hz: 2, delta: true }]]);
+    assert.equal(mock.handshakes, 1);
+    assert.deepEqual(bad, []);
+  });
+
+  test('live prices: what is stale or not known says why', async () => {
+    const { page } = await open();
+    await waitText(page, '[data-symbol=SHIB] .why', 'stale: the feed has been silent for too long');
+    assert.match(await cell(page, 'NEW', 'price'), /^—/);
+    assert.equal(await page.locator('[data-symbol=NEW] .price').getAttribute('title'), 'Kraken does not answer');
+    assert.equal(await cell(page, 'NEW', 'why'), 'Kraken does not answer');
+    assert.match(await cell(page, 'TON', 'spread'), /^—\s*Only one feed/);
+    const states = await page.locator('#prices-rows tr').evaluateAll((all) => all.map((row) => row.dataset.freshness));
+    assert.deepEqual(states, ['fresh', 'stale', 'fresh', 'unknown']);
+    await page.getByRole('button', { name: 'Tiếng Việt' }).click();
+    await waitText(page, '[data-symbol=SHIB] .why', 'đã cũ: nguồn im lặng quá lâu');
+    await waitText(page, '[data-symbol=SHIB] .price', '0,00001234');
+    assert.equal(await page.locator('[data-symbol=NEW] .why').getAttribute('lang'), 'en');
+  });
+
+  test('live prices: a delta sets what it names and pulses in its direction', async () => {
+    const { mock, page } = await open();
+    await waitText(page, '[data-symbol=BTC] .price', '91,234.56');
+    mock.trade({ BTC: { price: 91200, spread_pct: null }, SHIB: { price: 0.00001235, stale: false, reason: null } });
+    await waitText(page, '[data-symbol=BTC] .price', '91,200.00');
+    const price = page.locator('[data-symbol=BTC] .price');
+    assert.equal(await price.getAttribute('data-direction'), 'down');
+    assert.match(await price.evaluate((e) => getComputedStyle(e, '::before').content), /↓/);
+    assert.match(await cell(page, 'BTC', 'spread'), /^—/);
+    assert.equal(await cell(page, 'BTC', 'high'), '92,000.50');
+    await waitText(page, '[data-symbol=SHIB] .price', '0.00001235');
+    assert.equal(await page.locator('[data-symbol=SHIB]').getAttribute('data-freshness'), 'fresh');
+    await page.waitForFunction(() => !document.querySelector('[data-symbol=BTC] .pulse'));
+    await page.waitForTimeout(900); // one pulse a row in that time
+    mock.trade({ BTC: { price: 91300 } });
+    await page.waitForFunction(() => document.querySelector('[data-symbol=BTC] .price').classList.contains('up'));
+  });
+
+  test('live prices: of another mode none stays, and what they are stands beside them', async () => {
+    const { mock, page } = await open({ changes: { mode: 'demo' } });
+    await waitText(page, '#prices-mark', 'Simulated data');
+    mock.set({ mode: 'live' });
+    mock.update();
+    await page.waitForFunction(() => document.querySelectorAll('#prices-rows tr').length === 0);
+    mock.broadcast({ type: 'price_updates', data: { ETH: { ...mock.prices.BTC, symbol: 'ETH', price: 3000 } } });
+    await waitText(page, '[data-symbol=ETH] .price', '3,000.00');
+    assert.equal(await textOf(page, '#prices-mark'), '');
+  });
+
+  test('live prices: asked for over HTTP while there is no WebSocket, and the rows are those of the answer', async () => {
+    const { mock, page } = await open();
+    await waitText(page, '[data-symbol=NEW] .price', '—');
+    mock.webSocket = 'refuse';
+    mock.prices = { BTC: { ...mock.prices.BTC, price: 90500 }, ETH: { ...mock.prices.BTC, symbol: 'ETH', price: 3001 } };
+    mock.drop();
+    await waitState(page, 'polling');
+    await waitText(page, '[data-symbol=ETH] .price', '3,001.00');
+    await waitText(page, '[data-symbol=BTC] .price', '90,500.00');
+    assert.equal(await page.locator('#prices-rows tr').count(), 2);
+    assert.equal(mock.requests.filter((path) => path === '/api/v1/prices').length, 1);
+  });
+
+  test('live prices: with a server that has none the page says so and nothing else', async () => {
+    const { page, bad } = await open({ prepare: (m) => (m.prices = null) });
+    await waitText(page, '#prices-note', 'No prices yet.');
+    await page.waitForFunction(() => globalThis.marketDataWS.getStats().errors === 1);
+    assert.equal(await textOf(page, '#notice'), '');
+    assert.deepEqual(bad, []);
   });
 
   test('refresh asks over the WebSocket when it is live', async () => {
@@ -275,20 +372,37 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
         const { mock, page, bad } = await open({ viewport: { width, height: 800 }, locale });
         mock.update({ btc_price: 1234567.89, market_cap: 9.99e13, volume_24h: 1.99e12, btc_change_24h: -12.34, fear_greed_index: 100 });
         await waitText(page, '#fear-greed-index', '100');
+        mock.trade({ BTC: { price: 1234567.89, high_24h: 1234567.89, change_24h: -12.34 }, SHIB: { reason: 'a reason that is '.repeat(20) } });
+        await waitText(page, '[data-symbol=BTC] .price', locale === 'vi-VN' ? '1.234.567,89' : '1,234,567.89');
         const wide = await page.evaluate(() => [...document.querySelectorAll('body *')]
           .filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5 && !e.closest('.unseen, .skip'))
           .map((e) => e.id || e.className || e.tagName));
         assert.deepEqual(wide, []);
         const [scroll, client] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
         assert.equal(scroll, client);
-        const cut = await page.evaluate(() => [...document.querySelectorAll('.value')]
-          .filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.id || e.parentElement.dataset.field));
+        const cut = await page.evaluate(() => [...document.querySelectorAll('.value, #prices-rows :is(.symbol, .price, .change, .high, .low, .spread, .feeds)')]
+          .filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.id || e.className || e.parentElement.dataset.field));
         assert.deepEqual(cut, []);
         const shifts = await page.evaluate(() => globalThis.shifts);
         assert.ok(shifts < 0.02, `layout shift ${shifts}`);
         assert.deepEqual(bad, []);
       });
     }
+  }
+
+  for (const [mode, locale] of [['demo', 'vi-VN'], ['replay', 'vi-VN'], ['replay', 'en-US']]) {
+    test(`nothing overflows or jumps at 320 px in a very wide font, mode ${mode}, ${locale}`, async () => {
+      const { mock, page } = await open({
+        viewport: { width: 320, height: 800 }, locale, changes: { mode }, font: "'DejaVu Sans', Verdana, 'DejaVu Sans Mono', monospace",
+      });
+      await page.waitForFunction(() => document.querySelector('[data-symbol=BTC] .price')?.textContent.includes('91'));
+      mock.trade({ BTC: { price: 91300, stale: true, reason: 'a reason that is '.repeat(20) } });
+      await page.waitForFunction(() => document.querySelector('[data-symbol=BTC]').dataset.freshness === 'stale');
+      const [scroll, client] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
+      assert.equal(scroll, client);
+      const shifts = await page.evaluate(() => globalThis.shifts);
+      assert.ok(shifts < 0.01, `layout shift ${shifts}`);
+    });
   }
 
   for (const colorScheme of ['dark', 'light']) {
@@ -341,6 +455,8 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
     const { mock, page } = await open({ reducedMotion: 'reduce' });
     mock.update({ btc_price: 92000 });
     await waitText(page, '#btc-price', '$92,000.00');
+    mock.trade({ BTC: { price: 92000 } });
+    await page.waitForFunction(() => document.querySelector('[data-symbol=BTC] .price').dataset.direction === 'up');
     assert.equal(await page.evaluate(() => document.getAnimations().length), 0);
     assert.equal(await page.locator('#btc-price').getAttribute('data-direction'), 'up');
   });
@@ -365,6 +481,8 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
     const { mock, page, bad } = await open({ changes: {
       market_cap: null, stale: ['market_cap'], sources: { market_cap: { reason: nasty }, btc_price: { provider: nasty } },
     } });
+    mock.trade({ [nasty]: { symbol: nasty, price: null, stale: true, reason: nasty, sources: [] } });
+    await page.waitForFunction((want) => document.querySelector('#prices-rows tr:last-child .why').textContent === want, nasty);
     mock.broadcast({ type: 'error', error: nasty, code: 'something_new' });
     await waitText(page, '#notice', nasty);
     await waitText(page, '[data-field=market_cap] .why', nasty);
@@ -383,7 +501,8 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
 
 test('the whole page is under 30 KB gzipped, has nothing inline and names no other host for code', () => {
   let total = 0;
-  for (const { url, body } of readPaths()) {
+  const page = readPaths().filter(({ url }) => !/^\/(api|socket\.io)\//.test(url)); // those it does not load
+  for (const { url, body } of page) {
     total += gzipSync(body, { level: 9 }).length;
     assert.doesNotMatch(body.toString(), /\sstyle="|\son[a-z]+="|<script>|<style|@import|src="http/, url);
   }

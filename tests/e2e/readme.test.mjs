@@ -1,18 +1,19 @@
-/* The examples of README.md, each run as it is written there against the real server. Only the
- * address and the token of the examples are those of the server under test.
- * SPDX-License-Identifier: MIT */
+/* The examples of README.md, each run as it is written there against the real server: scripts as a
+ * module of Node in which a browser's classes are there, commands by the shell. Only the address and
+ * the token of the examples are those of the server under test. SPDX-License-Identifier: MIT */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { EventSource } from 'eventsource';
-import WebSocket from 'ws';
-import { startServer } from './lib/server.mjs';
+import { fileURLToPath } from 'node:url';
+import { json } from './lib/http.mjs';
+import { startServer, until } from './lib/server.mjs';
 
 const README = new URL('../../README.md', import.meta.url);
+const HERE = fileURLToPath(new URL('.', import.meta.url)); /* where modules are found */
 const TOKEN = 'change-me';
-const WAIT_MS = 10_000;
-const AsyncFunction = (async () => {}).constructor;
+const WAIT_MS = 15_000;
+const PRICE = /^(BTC|ETH) [1-9][\d.]*$/m;
 
 /* The blocks of a language, but for those that build or start the program. */
 const blocks = (language) =>
@@ -20,36 +21,9 @@ const blocks = (language) =>
     .filter(([, found, text]) => found === language && !/^\.\//.test(text))
     .map(([, , text]) => text);
 
-/* Runs a script; gives what it printed first. What it opened is closed, its loops end. */
-async function firstLine(script) {
-  const opened = [];
-  let done = false;
-  const remember = (Kind) =>
-    class extends Kind {
-      constructor(...args) {
-        super(...args);
-        opened.push(this);
-      }
-    };
-  let timer;
-  try {
-    return await new Promise((resolve, reject) => {
-      timer = setTimeout(() => reject(new Error(`printed nothing:\n${script}`)), WAIT_MS);
-      const console = { log: (...words) => resolve(words) };
-      const read = (...args) => (done ? Promise.reject(new Error('over')) : fetch(...args));
-      new AsyncFunction('WebSocket', 'EventSource', 'fetch', 'console', script)(
-        remember(WebSocket), remember(EventSource), read, console).catch(reject);
-    });
-  } finally {
-    done = true;
-    clearTimeout(timer);
-    for (const one of opened) one.close();
-  }
-}
-
-/* Runs a command until it ends or `enough` is seen in what it prints. */
-async function printed(command, enough) {
-  const child = spawn('sh', ['-ec', command], { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+/* Runs a program until it ends or `enough` is seen in what it prints. */
+async function printed(program, args, enough) {
+  const child = spawn(program, args, { cwd: HERE, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   const end = () => {
     try {
       process.kill(-child.pid, 'SIGTERM');
@@ -59,52 +33,66 @@ async function printed(command, enough) {
   };
   const timer = setTimeout(end, WAIT_MS);
   let text = '';
+  let complaints = '';
+  child.stderr.setEncoding('utf8').on('data', (piece) => (complaints += piece));
   child.stdout.setEncoding('utf8').on('data', (piece) => {
     text += piece;
     if (enough?.test(text)) end();
   });
   await new Promise((closed) => child.once('close', closed));
   clearTimeout(timer);
+  assert.equal(complaints, '', `${args.at(-1)}\n${complaints}`);
   return text;
 }
+
+const script = (text) => printed(process.execPath,
+  ['--import', './lib/browser.mjs', '--input-type=module', '--eval', text], PRICE);
+const command = (text, enough) => printed('sh', ['-ec', text], enough);
 
 describe('the examples of the README', () => {
   let server;
   const here = (text) => text.replaceAll('localhost:8000', `localhost:${server.port}`);
   before(async () => {
     server = await startServer({ source: 'demo', env: { COINCAST_API_TOKEN: TOKEN } });
+    await until(async () => {
+      const { data } = (await json(server, '/api/v1/prices?symbols=BTC,ETH')).body;
+      return data?.BTC?.price && data?.ETH?.price;
+    }, 'prices', 20_000);
+    await until(async () => (await json(server, '/api/v1/assets/BTC/candles?interval=1h&limit=24')).body
+      .candles.length === 24, 'the history of a day', 20_000);
   });
   after(() => server?.stop());
 
   test('there is one for each way in', () => {
     const all = [...blocks('js'), ...blocks('sh')].join('\n');
-    for (const way of ['new WebSocket(', 'new EventSource(', '/api/v1/poll', '/api/v1/stream',
-      '/api/crypto/dashboard-summary', '/api/v1/publish']) {
+    for (const way of ["from 'socket.io-client'", 'new WebSocket(', 'new EventSource(', '/api/v1/poll', '/api/v1/stream',
+      '/api/v1/prices', '/candles', '/api/crypto/dashboard-summary', '/api/v1/publish']) {
       assert.ok(all.includes(way), way);
     }
   });
 
-  for (const script of blocks('js')) {
-    test(`js: ${script.trim().split('\n')[0]}`, async () => {
-      const [price, mode] = await firstLine(here(script));
-      assert.equal(typeof price, 'number');
-      assert.equal(mode, 'demo');
+  for (const text of blocks('js')) {
+    test(`js: ${text.match(/socket\.io-client|new \w+|poll/)[0]}`, async () => {
+      assert.match(await script(here(text)), PRICE, text);
     });
   }
 
-  for (const command of blocks('sh')) {
-    test(`sh: ${command.trim().split('\n')[0]}`, async () => {
-      if (command.includes('/stream')) {
-        const text = await printed(here(command), /^data: .*\n\n/m);
-        assert.match(text, /^event: btc_price_update$/m);
+  for (const text of blocks('sh')) {
+    test(`sh: ${text.trim().split('\n')[0]}`, async () => {
+      if (text.includes('/stream')) {
+        const events = await command(here(text), /^data: .*\n\n/m);
+        assert.match(events, /^event: price_updates$/m);
+        assert.ok(JSON.parse(events.match(/^data: (.*)$/m)[1]).data.BTC.price > 0);
         return;
       }
-      const answer = JSON.parse(await printed(here(command)));
-      if (command.includes('/publish')) {
+      const answer = JSON.parse(await command(here(text)));
+      if (text.includes('/publish')) {
         assert.equal(answer.accepted, 1);
       } else {
         assert.equal(answer.mode, 'demo');
       }
+      if (text.includes('/prices')) assert.ok(answer.data.BTC.price > 0 && answer.data.ETH.price > 0);
+      if (text.includes('/candles')) assert.equal(answer.candles.length, 24);
     });
   }
 

@@ -2,6 +2,8 @@
  * true or nothing. SPDX-License-Identifier: MIT */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { Client } from './lib/client.mjs';
@@ -70,6 +72,42 @@ describe('recorded answers', { skip: missing }, () => {
     } finally {
       await server.stop();
       await upstream.stop();
+    }
+  });
+});
+
+describe('a recording of our own, played back', () => {
+  test('prices and the summary are there; twice and at two speeds the same is published', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'coincast-replay-'));
+    const file = join(dir, 'recording.jsonl');
+    const recording = await startServer({ source: 'demo', args: ['--record', file] });
+    try {
+      await until(() => readFileSync(file, 'utf8').split('\n').length > 400, 'some frames', 15_000);
+    } finally {
+      await recording.stop();
+    }
+    const logs = [];
+    try {
+      for (const [n, speed] of ['max', 'max', '20'].entries()) {
+        const log = join(dir, `published-${n}`);
+        const server = await startServer({ source: `replay:${file}`,
+          args: ['--speed', speed, '--publish-log', log] });
+        try {
+          await until(() => server.log.includes('the recording has ended'), 'its end', 15_000);
+          const { body } = await json(server, '/api/v1/prices?symbols=BTC');
+          assert.equal(body.mode, 'replay');
+          assert.ok(body.data.BTC.price > 100);
+          const s = await summary(server);
+          assert.ok(s.mode === 'replay' && s.btc_price > 100, JSON.stringify(s));
+        } finally {
+          await server.stop();
+        }
+        logs.push(readFileSync(log, 'utf8'));
+      }
+      assert.ok(logs[0].split('\n').length > 100);
+      for (const other of logs.slice(1)) assert.ok(other === logs[0], 'the same bytes');
+    } finally {
+      await rm(dir, { recursive: true, force: true });
     }
   });
 });

@@ -16,8 +16,8 @@ const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', 
   '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: flags });
 const shots = [
-  { name: 'page-dark', viewport: { width: 1280, height: 800 }, colorScheme: 'dark', locale: 'en-US' },
-  { name: 'page-phone-vi', viewport: { width: 390, height: 844 }, colorScheme: 'light', locale: 'vi-VN' },
+  { name: 'page-dark', viewport: { width: 1280, height: 1130 }, colorScheme: 'dark', locale: 'en-US' },
+  { name: 'page-phone-vi', viewport: { width: 390, height: 1530 }, colorScheme: 'light', locale: 'vi-VN' },
 ];
 await Promise.all(shots.map(async ({ name, ...options }) => {
   const page = await (await browser.newContext({ ...options, timezoneId: 'UTC' })).newPage();

@@ -2,7 +2,7 @@
  * the simulated market. SPDX-License-Identifier: MIT */
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import http from 'node:http';
@@ -71,7 +71,7 @@ for (const { io, skip } of await backEnds()) {
           assert.deepEqual(sortedKeys(seen), ['BTC', 'ETH']);
           for (const [symbol, times] of Object.entries(seen)) {
             const gaps = times.slice(1).map((t, i) => t - times[i]);
-            assert.ok(times.length >= 2 && Math.max(...gaps) < 2_600, `${symbol}: ${gaps} ms`);
+            assert.ok(times.length >= 2 && Math.max(...gaps) < 3_600, `${symbol}: ${gaps} ms`);
           }
           const signal = await c.next('trading_signal');
           assert.ok(['BTC', 'ETH'].includes(signal.symbol));
@@ -110,6 +110,17 @@ for (const { io, skip } of await backEnds()) {
       c.close();
     });
 
+    test('the open candle comes while it is followed, with its symbol in any case', async () => {
+      const c = await connect({ transports: ['websocket'] });
+      assert.deepEqual((await c.ask('subscribe', { channels: ['candles:btc:15m'] })).channels, ['candles:BTC:15m']);
+      const one = await c.next('candles', (d) => !d.candle.closed, 15_000);
+      assert.deepEqual([one.symbol, one.interval], ['BTC', '15m']);
+      await c.next('candles', (d) => d.candle.trades > one.candle.trades, 15_000);
+      assert.deepEqual((await c.ask('unsubscribe', { channels: ['candles:Btc:15m'] })).channels, []);
+      assert.equal((await c.ask('subscribe', { channels: ['candles:NOPE:15m'] })).code, 'bad_json');
+      c.close();
+    });
+
     test('max_hz is kept to, and what comes is the newest', async () => {
       const fast = await connect({ transports: ['websocket'] });
       const slow = await connect({ transports: ['websocket'] });
@@ -123,8 +134,10 @@ for (const { io, skip } of await backEnds()) {
       const times = slow.events.filter((e) => e.event === 'market_update' && e.data.BTC).map((e) => e.at);
       assert.ok(Date.now() - began >= 2_500, `four in ${Date.now() - began} ms`);
       for (let i = 1; i < times.length; i++) assert.ok(times[i] - times[i - 1] > 700, `${times}`);
-      const row = slow.events.filter((e) => e.data?.BTC).at(-1).data.BTC;
-      assert.ok(fast.events.some((e) => e.data?.BTC?.timestamp === row.timestamp && e.data.BTC.price === row.price));
+      const newest = slow.events.filter((e) => e.data?.BTC).at(-1);
+      const row = newest.data.BTC;
+      const late = fast.events.filter((e) => e.data?.BTC && e.at < newest.at - 1_500).at(-1)?.data.BTC;
+      assert.ok(!late || late.timestamp <= row.timestamp, `${late?.timestamp} was known before ${row.timestamp}`);
       fast.close();
       slow.close();
     });
@@ -264,6 +277,8 @@ for (const { io, skip } of await backEnds()) {
           assert.deepEqual([now.symbols, now.channels], [['BTC'], [channel]], 'it is still subscribed');
           await r.next('market_update');
           assert.deepEqual((await r.settle()).filter((e) => e.event === 'message'), []);
+          await r.ask('unsubscribe', { channels: [channel] });
+          assert.deepEqual((await r.ask('subscribe', { channels: ['app:another'] })).channels, ['app:another']);
           r.close();
           await proxy.stop();
         }
@@ -308,6 +323,8 @@ for (const { io, skip } of await backEnds()) {
       assert.equal(script.status, 200);
       assert.match(script.headers['content-type'], /javascript/);
       assert.ok(script.headers.etag);
+      const npm = readFileSync(new URL('node_modules/socket.io-client/dist/socket.io.min.js', import.meta.url), 'utf8');
+      assert.equal(script.text.trimEnd(), npm.replace(/\/\/# sourceMappingURL=.*/, '').trimEnd(), 'the client of npm');
       const same = await request(server, '/socket.io/socket.io.js', { headers: { 'if-none-match': script.headers.etag } });
       assert.equal(same.status, 304);
 

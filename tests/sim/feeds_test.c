@@ -428,6 +428,33 @@ TEST(coinbase_trades_without_heartbeats_are_a_dead_feed)
     assert_true(w->down_ms[MARKET_COINBASE] - since <= 5600);
 }
 
+TEST(a_connection_made_anew_confirms_nothing_before_it_has_said_a_price)
+{
+    pass(5 * SECOND);
+    memset(w->silent, true, sizeof(w->silent));
+    for (int v = 0; v < MARKET_VENUES; v++) {
+        fake_link_cut(conn_of((enum market_venue)v), 1006);
+    }
+    size_t before[MARKET_VENUES];
+    memcpy(before, w->confirms, sizeof(before));
+    for (int i = 0; i < 6; i++) { /* answers to subscriptions, and heartbeats */
+        pass(500);
+        beat(MARKET_COINBASE);
+        beat(MARKET_KRAKEN);
+    }
+    assert_int_equal(w->link.open_now, 3);
+    assert_memory_equal(w->confirms, before, sizeof(before));
+    for (int v = 0; v < MARKET_VENUES; v++) {
+        test_case(market_venue_name((enum market_venue)v));
+        trade((enum market_venue)v);
+        pass(1100);
+        beat((enum market_venue)v);
+        trade((enum market_venue)v);
+        assert_true(w->confirms[v] > before[v]);
+    }
+    test_case(NULL);
+}
+
 TEST(pings_alone_keep_binance_alive)
 {
     pass(5 * SECOND);
@@ -865,6 +892,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_WORLD(a_silent_feed_is_found_within_its_time),
         IN_WORLD(coinbase_trades_without_heartbeats_are_a_dead_feed),
+        IN_WORLD(a_connection_made_anew_confirms_nothing_before_it_has_said_a_price),
         IN_WORLD(pings_alone_keep_binance_alive),
         IN_WORLD(an_unanswered_subscription_ends_the_connection),
         IN_WORLD(tries_again_after_1_2_4_to_60_s_and_at_most_10_times_a_minute),

@@ -3,6 +3,7 @@
  * Origin and age beside each number, zones and gauges, the strip that says what kind of data this
  * is, the connection pill, language and theme. All of it is drawn from what the client already
  * holds: switching the language asks the server nothing. SPDX-License-Identifier: MIT */
+import { drawPrices } from './prices.js';
 import { words } from './words.js';
 
 const client = globalThis.marketDataWS;
@@ -61,7 +62,7 @@ for (const box of document.querySelectorAll('[data-field]')) {
 }
 
 function providerName(source) {
-  const name = PROVIDERS[source.provider] ?? source.provider;
+  const name = source.provider?.split('+').map((one) => PROVIDERS[one] ?? one).join(', ');
   if (source.method === 'computed') {
     return [name, text().computed(source.closes)].filter(Boolean).join(', ');
   }
@@ -178,7 +179,7 @@ function drawMode() {
   $('clock').dateTime = Number.isNaN(updated) ? '' : client.summary.lastUpdated;
   const day = { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' };
   const time = { hour: '2-digit', minute: '2-digit', second: '2-digit', timeZoneName: 'short' };
-  put($('clock'), Number.isNaN(updated) ? '' : [day, time]
+  put($('clock'), Number.isNaN(updated) ? '' : [time, day] // a phone may cut the day
     .map((options) => new Intl.DateTimeFormat(t.locale, options).format(updated)).join(', '));
   const price = client.summary?.fields.btc_price.value == null ? '' : `BTC ${shown('btc_price')} · `;
   const title = `${t.titleMark[key]}${price}Coincast`;
@@ -357,6 +358,7 @@ function draw() {
   drawMode();
   drawTrace();
   drawConnection();
+  drawPrices();
 }
 
 for (const button of document.querySelectorAll('[data-lang]')) {

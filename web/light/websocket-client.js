@@ -327,6 +327,9 @@
           break;
         case 'error':
           this.stats.errors += 1;
+          if (message.id !== undefined) {
+            break; // an answer to a command of somebody's, who hears of it by on()
+          }
           this.notify({ code: message.code, retryAfterS: message.retry_after, detail: message.error });
           break;
         case 'server_shutdown':

@@ -11,7 +11,8 @@ const web = new URL('../../../web/light/', import.meta.url);
 
 /* The same map of files to URLs that the server embeds. */
 export function readPaths() {
-  return readFileSync(new URL('PATHS', web), 'utf8').split('\n').filter((line) => /^[^#]/.test(line)).map((line) => {
+  const lines = readFileSync(new URL('PATHS', web), 'utf8').trim().split('\n');
+  return lines.filter((line) => !line.startsWith('#')).map((line) => {
     const [, file, url, type] = /^(\S+) (\S+) (.+)$/.exec(line);
     return { url, type, body: readFileSync(new URL(file, web)) };
   });
@@ -50,9 +51,37 @@ export function summaryOf(changes = {}, nowMs = Date.now()) {
   };
 }
 
+/* Rows of price_updates as docs/PROTOCOL.md says: one well known, one that costs next to nothing and
+ * is stale, one of a single feed, one without a price. */
+export function pricesOf(nowMs = Date.now()) {
+  const feed = (name, instrument, used = true) => ({ feed: name, instrument, quote: 'USD', fresh: used, used });
+  const timestamp = new Date(nowMs - 3000).toISOString();
+  return {
+    BTC: {
+      symbol: 'BTC', price: 91234.56, quote: 'USD', change_24h: 1.234, volume_24h: 2e9, high_24h: 92000.5, low_24h: 90000,
+      bid: 91234.5, ask: 91234.6, timestamp, stale: false, reason: null, spread_pct: 0.0328, feeds: 3, outliers: 0,
+      sources: [feed('binance', 'BTCUSDT'), feed('coinbase', 'BTC-USD'), feed('kraken', 'BTC/USD', false)],
+    },
+    SHIB: {
+      symbol: 'SHIB', price: 0.00001234, quote: 'USD', change_24h: -2.5, volume_24h: null, high_24h: 0.0000125, low_24h: 0.000012,
+      bid: null, ask: null, timestamp, stale: true, reason: 'it has been silent for too long', spread_pct: null, feeds: 0,
+      outliers: 0, sources: [feed('binance', 'SHIBUSDT', false)],
+    },
+    TON: {
+      symbol: 'TON', price: 0.98765, quote: 'USDT', change_24h: -0.004, volume_24h: 1e6, high_24h: 1.0123, low_24h: 0.9, bid: 0.98,
+      ask: 0.99, timestamp, stale: false, reason: null, spread_pct: null, feeds: 1, outliers: 0, sources: [feed('binance', 'TONUSDT')],
+    },
+    NEW: {
+      symbol: 'NEW', price: null, quote: 'USD', change_24h: null, volume_24h: null, high_24h: null, low_24h: null, bid: null,
+      ask: null, timestamp: null, stale: true, reason: 'Kraken does not answer', spread_pct: null, feeds: 0, outliers: 0, sources: [],
+    },
+  };
+}
+
 export async function startMock(changes = {}) {
   const mock = {
     summary: (extra) => summaryOf({ ...changes, ...extra }),
+    prices: pricesOf(),
     requests: [], // paths asked over HTTP, assets left out
     handshakes: 0,
     messages: [], // what clients sent
@@ -81,6 +110,11 @@ export async function startMock(changes = {}) {
   mock.update = (extra, source = 'scheduled_update') => {
     mock.broadcast({ type: 'dashboard_update', data: mock.summary(extra), source });
   };
+  /* What changed of prices, as a delta: it names neither the time of sending nor the mode. */
+  mock.trade = (data) => {
+    const text = JSON.stringify({ type: 'price_updates', channel: 'price_updates', delta: true, data });
+    sockets.clients.forEach((ws) => ws.send(text));
+  };
   mock.set = (next) => Object.assign(changes, next);
   mock.drop = () => sockets.clients.forEach((ws) => ws.terminate());
   mock.open = () => sockets.clients.size;
@@ -103,6 +137,13 @@ function serve(mock, ws) {
     mock.messages.push(message);
     if (message.type === 'ping' && mock.webSocket !== 'deaf') {
       say({ type: 'pong', echo: message.timestamp });
+    }
+    if (message.type === 'subscribe' && mock.prices) {
+      say({ type: 'subscribed', id: message.id, channel: message.channel, params: message.params });
+      const made = new Date(Date.now() - 20e3).toISOString(); // a snapshot says when it was made, not when it was sent
+      say({ type: message.channel, data: mock.prices, mode: mock.summary().mode, timestamp: made });
+    } else if (message.type === 'subscribe') {
+      say({ type: 'error', id: message.id, error: 'Unknown channel.', code: 'unknown_channel', retry_after: null });
     }
     if (message.type === 'request_update') {
       if (mock.refreshed) {
@@ -142,6 +183,8 @@ function answer(mock, assets, request, response) {
     json(429, { title: 'Too many requests', status: 429 }, { 'Retry-After': '9' });
   } else if (pathname === '/api/crypto/dashboard-summary') {
     json(200, mock.summary());
+  } else if (pathname === '/api/v1/prices' && mock.prices) {
+    json(200, { data: mock.prices, missing: {}, unknown: [], timestamp: new Date().toISOString(), mode: mock.summary().mode });
   } else if (pathname === '/api/crypto/dashboard-summary/refresh') {
     json(200, { ...mock.summary(), refreshed: mock.refreshed, reason: mock.refreshed ? undefined : 'The limit of the provider is reached.' });
   } else {

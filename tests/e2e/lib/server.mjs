@@ -22,9 +22,9 @@ const STOP_MS = 10_000;
 const running = new Set();
 if (process.env.NODE_TEST_CONTEXT) {
   after(() => {
-    for (const p of running) p.kill('SIGKILL');
     setTimeout(() => {
-      console.error('a test left something open');
+      for (const p of running) p.kill('SIGKILL');
+      console.error(`a test left something open:\n${[...running].map((p) => p.log).join('\n')}`);
       process.exit(1);
     }, STOP_MS).unref();
   });

@@ -27,18 +27,21 @@ static void write_file(const char *path, struct str text)
     assert_int_equal(fclose(f), 0);
 }
 
-/* `path` holds exactly `expected`, or is made so. */
-static void check_file(const char *path, const struct buf *expected)
+/* `path` holds exactly `owned_expected`, or is made so. A failed test leaves its function at once:
+ * everything is freed before, or the leaks hide what failed. */
+static void check_file(const char *path, struct buf *owned_expected)
 {
     struct buf found = {0};
     if (getenv("WRITE_DOCS")) {
-        write_file(path, buf_str(expected));
+        write_file(path, buf_str(owned_expected));
     }
     read_file(path, &found);
-    if (!str_eq(buf_str(&found), buf_str(expected))) {
+    bool same = str_eq(buf_str(&found), buf_str(owned_expected));
+    buf_fini(&found);
+    buf_fini(owned_expected);
+    if (!same) {
         fail_msg("%s differs from the table of settings; run scripts/write-docs", path);
     }
-    buf_fini(&found);
 }
 
 TEST(env_example_is_what_the_rows_say)
@@ -46,7 +49,6 @@ TEST(env_example_is_what_the_rows_say)
     struct buf text = {0};
     conf_write_env(option_rows, option_count, &text);
     check_file(".env.example", &text);
-    buf_fini(&text);
 }
 
 TEST(the_table_in_operations_is_what_the_rows_say)
@@ -61,9 +63,8 @@ TEST(the_table_in_operations_is_what_the_rows_say)
     buf_add(&expected, page.ptr, begin + sizeof(begin_mark) - 1);
     conf_write_markdown(option_rows, option_count, &expected);
     buf_add(&expected, page.ptr + end, page.len - end);
-    check_file(path, &expected);
     buf_fini(&page);
-    buf_fini(&expected);
+    check_file(path, &expected);
 }
 
 int main(void)

@@ -108,7 +108,7 @@ TEST(what_the_cache_has_is_filled_in_at_once)
     loop_free(loop);
 }
 
-TEST(stopping_what_never_began_is_fine)
+TEST(what_never_began_keeps_nothing_and_stops)
 {
     struct keep k = {0};
     keep_stop(&k);
@@ -180,7 +180,7 @@ int main(void)
         cmocka_unit_test(a_kept_number_was_not_received_now_and_forgives_no_failure),
         cmocka_unit_test(without_anything_kept_puts_go_through_under_the_modes_prefix),
         cmocka_unit_test(what_the_cache_has_is_filled_in_at_once),
-        cmocka_unit_test(stopping_what_never_began_is_fine),
+        cmocka_unit_test(what_never_began_keeps_nothing_and_stops),
         cmocka_unit_test(a_computed_rsi_keeps_how_it_was_computed),
         cmocka_unit_test(what_is_known_already_is_newer_than_what_was_kept),
         cmocka_unit_test(what_is_not_understood_or_not_ours_is_left_out),

@@ -258,6 +258,38 @@ TEST(an_event_that_was_held_back_has_no_id_lower_than_one_before)
     rig_free(rig);
 }
 
+/* Clients may name channels that nobody has published to; with these they can't keep out the ones
+ * that somebody does. */
+TEST(names_that_clients_made_up_leave_room_for_real_channels)
+{
+    enum { MANY = 16001 };
+    static char names[MANY][16];
+    static struct fanout_sub subs[MANY];
+    struct rig *rig = rig_new(IO_EPOLL, plain_opts);
+    struct client c[2];
+    client_init(rig, &c[0], false);
+    client_init(rig, &c[1], false);
+    for (size_t i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof(names[i]), "app:%zu", i);
+        subs[i] = (struct fanout_sub){.channel = str_of(names[i]), .unlimited = true};
+    }
+    assert_err(fanout_join(rig->fanout, &c[0].member, FORM_WS, subs, MANY), ERR_LIMIT);
+    assert_ok(fanout_join(rig->fanout, &c[0].member, FORM_WS, subs, MANY - 1));
+    assert_err(fanout_join(rig->fanout, &c[1].member, FORM_WS, &subs[MANY - 1], 1), ERR_LIMIT);
+    struct channel_info *price = rig_channel(rig, "price", CHANNEL_STATE);
+    rig_say(rig, price, 0, "1");
+    client_join(&c[1], FORM_POLL, "price", 0);
+    rig_say(rig, price, 0, "2");
+    loop_turn(rig->loop, 0);
+    assert_contains(buf_str(&c[1].poll), "[2]");
+    fanout_leave(rig->fanout, &c[0].member);
+    assert_ok(
+        fanout_join(rig->fanout, &c[0].member, FORM_WS, subs, MANY - 1)); /* counted rightly */
+    client_fini(&c[0]);
+    client_fini(&c[1]);
+    rig_free(rig);
+}
+
 /* ---- polls ---- */
 
 TEST(a_poll_is_answered_once_for_all_with_all_of_the_turn)
@@ -331,6 +363,36 @@ TEST(a_cursor_recovers_exactly_what_was_missed)
     assert_buf(&out, "");
     collect(rig, "price", "e1-5", &out, &resume);
     assert_buf(&out, "\"p\"");
+    buf_fini(&out);
+    rig_free(rig);
+}
+
+TEST(more_than_a_client_should_get_at_once_is_cut_and_says_where)
+{
+    static char big[100002];
+    struct rig *rig = rig_new(IO_EPOLL, plain_opts);
+    struct channel_info *news = rig_channel(rig, "news", CHANNEL_EVENT);
+    struct fanout_resume resume;
+    struct buf out = {0};
+    char since[32] = "e1-1";
+    size_t got = 0;
+    int turns = 0;
+    memset(big, 'x', sizeof(big) - 1);
+    big[0] = big[sizeof(big) - 2] = '"';
+    news->history_bytes = 64 << 20;
+    for (int i = 0; i < 30; i++) {
+        rig_say(rig, news, 0, i ? big : "\"first\"");
+    }
+    do {
+        collect(rig, "news", since, &out, &resume);
+        assert_true(resume.recovered && !resume.reset);
+        assert_true(out.len <= FANOUT_COLLECT_BYTES + sizeof(big));
+        got += (out.len + 1) / sizeof(big);
+        snprintf(since, sizeof(since), "e1-%llu", (unsigned long long)resume.cut_seq);
+        turns++;
+    } while (resume.cut_seq && turns < 10);
+    assert_int_equal(got, 29);
+    assert_int_equal(turns, 3);
     buf_fini(&out);
     rig_free(rig);
 }
@@ -416,6 +478,8 @@ int main(void)
         cmocka_unit_test(a_poll_is_answered_once_for_all_with_all_of_the_turn),
         cmocka_unit_test(polls_learn_of_a_new_epoch_and_of_losses_by_a_reset),
         cmocka_unit_test(a_cursor_recovers_exactly_what_was_missed),
+        cmocka_unit_test(names_that_clients_made_up_leave_room_for_real_channels),
+        cmocka_unit_test(more_than_a_client_should_get_at_once_is_cut_and_says_where),
         cmocka_unit_test(an_unknown_cursor_is_a_reset),
         cmocka_unit_test(a_cursor_older_than_the_history_is_a_reset),
         cmocka_unit_test(after_a_loss_no_older_cursor_recovers_on_any_channel),

@@ -109,8 +109,8 @@ static void compare_history(const char *path, enum interval i, const char *daily
 {
     size_t count;
     struct candles_opts opts = {.keep = 100000};
+    struct candle *rows = read_csv(path, &count); /* first, for it may skip the test */
     struct candles *c = candles_new(&opts);
-    struct candle *rows = read_csv(path, &count);
     test_case(path);
     assert_int_equal(candles_fill(c, 0, MARKET_BINANCE, i, rows, count), count);
     candles_time(c, rows[count - 1].open_ms + interval_ms(i) + 2000);
@@ -217,6 +217,9 @@ TEST(a_tape_over_midnight_gives_its_known_minutes)
         "00:04 61637.26 61691.64 61602 61607.99 30.316 1461",
     };
     struct candles_opts opts = {0};
+    if (!fixture_root()) {
+        skip();
+    }
     struct candles *c = candles_new(&opts);
     size_t trades = play_tape(c, "ws/binance/spot_btcusdt_20240808.txt.gz");
     trades += play_tape(c, "ws/binance/spot_btcusdt_20240809.txt.gz");

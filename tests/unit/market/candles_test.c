@@ -435,6 +435,8 @@ TEST(the_first_venue_in_order_has_the_series_and_loses_it_by_silence)
     t.venue = MARKET_KRAKEN;
     candles_trade(r->c, &t);
     assert_int_equal(candles_venue(r->c, 0), MARKET_KRAKEN);
+    struct candle past = history(MIDNIGHT - MIN, "100", "100", "100", "100", "1");
+    assert_int_equal(candles_fill(r->c, 0, MARKET_KRAKEN, INTERVAL_1M, &past, 1), 1);
     t.venue = MARKET_COINBASE; /* comes first in the order, and the series is young */
     t.price = dec("200");
     t.exchange_ms += 5000;

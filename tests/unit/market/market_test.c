@@ -292,6 +292,55 @@ TEST(a_feed_that_is_down_says_why_until_it_speaks)
     market_free(r.m);
 }
 
+TEST(heartbeats_do_not_keep_a_price_alive_while_what_comes_is_rejected)
+{
+    struct rig r;
+    begin(&r);
+    assert_ok(trade(&r, MARKET_COINBASE, "100"));
+    struct tick ahead = a_trade(&r, MARKET_COINBASE, "101");
+    ahead.exchange_ms += 700000; /* the venue's clock is wrong */
+    for (int i = 0; i < 11; i++) {
+        r.now_ms += 1000;
+        assert_int_equal(apply(&r, &ahead), ERR_RANGE);
+        market_confirm(r.m, MARKET_COINBASE, MARKET_NO_SYMBOL, r.now_ms);
+        market_confirm(r.m, MARKET_COINBASE, r.btc, r.now_ms);
+        market_age(r.m, r.now_ms);
+        assert_int_equal(btc(&r)->stale, i == 10);
+    }
+    assert_string_equal(btc(&r)->reason, "what it says is not plausible");
+    expect_price(&r, "100");
+    assert_true(btc(&r)->exchange_ms == T0);
+    r.now_ms += 1000;
+    assert_ok(trade(&r, MARKET_COINBASE, "101"));
+    assert_false(btc(&r)->stale);
+    r.now_ms += 9000;
+    market_confirm(r.m, MARKET_COINBASE, MARKET_NO_SYMBOL, r.now_ms);
+    market_age(r.m, r.now_ms + 9000);
+    assert_false(btc(&r)->stale);
+    market_free(r.m);
+}
+
+TEST(after_a_feed_was_down_its_last_trade_is_no_price_of_now)
+{
+    struct rig r;
+    begin(&r);
+    assert_ok(trade(&r, MARKET_KRAKEN, "100"));
+    market_down(r.m, MARKET_KRAKEN, MARKET_NO_SYMBOL, "connection lost");
+    expect_price(&r, "100");
+    r.now_ms += 5000;
+    struct tick day = tick(&r, TICK_DAY, MARKET_KRAKEN, r.btc); /* the first thing it says again */
+    day.price = dec("103");
+    assert_ok(apply(&r, &day));
+    assert_false(btc(&r)->stale);
+    expect_price(&r, "103");
+    assert_true(btc(&r)->exchange_ms == r.now_ms);
+    market_down(r.m, MARKET_KRAKEN, MARKET_NO_SYMBOL, "connection lost");
+    r.now_ms += 5000;
+    assert_ok(book(&r, MARKET_KRAKEN, "104", "104.02"));
+    expect_price(&r, "104.01");
+    market_free(r.m);
+}
+
 TEST(one_feed_going_down_does_not_wake_another_that_is_silent)
 {
     struct rig r;
@@ -544,6 +593,8 @@ int main(void)
         cmocka_unit_test(of_two_far_apart_the_one_near_the_last_price_counts),
         cmocka_unit_test(a_silent_feed_never_looks_alive),
         cmocka_unit_test(a_feed_that_is_down_says_why_until_it_speaks),
+        cmocka_unit_test(heartbeats_do_not_keep_a_price_alive_while_what_comes_is_rejected),
+        cmocka_unit_test(after_a_feed_was_down_its_last_trade_is_no_price_of_now),
         cmocka_unit_test(one_feed_going_down_does_not_wake_another_that_is_silent),
         cmocka_unit_test(an_old_trade_gives_way_to_the_book_and_then_to_other_feeds),
         cmocka_unit_test(clocks_behind_and_ahead_do_not_matter),

@@ -35,6 +35,23 @@ static void a_handshake_has_exactly_five_members(void **state)
     erig_free(er);
 }
 
+static void an_address_has_so_many_sessions_and_no_more(void **state)
+{
+    static const char too_many[] =
+        "429 {\"code\":3,\"message\":\"Too many sessions from your address\"}";
+    struct engine_rig *er = erig_new(
+        rig_io(state), false,
+        (struct engine_opts){.max_per_peer = 2, .limit_loopback = true, .ping_interval_ms = 25000});
+    assert_int_equal(strncmp(erig_talk(er, "GET", PATH4 "polling", NULL), "200", 3), 0);
+    assert_int_equal(strncmp(erig_talk(er, "GET", PATH4 "polling", NULL), "200", 3), 0);
+    assert_talk(er, "GET", PATH4 "polling", NULL, too_many);
+    engine_close_all(er->engine);
+    assert_int_equal(strncmp(erig_talk(er, "GET", PATH4 "polling", NULL), "200", 3), 0);
+    assert_int_equal(strncmp(erig_talk(er, "GET", PATH4 "polling", NULL), "200", 3), 0);
+    assert_talk(er, "GET", PATH4 "polling", NULL, too_many);
+    erig_free(er);
+}
+
 static void what_is_wrong_is_answered_as_the_reference_does(void **state)
 {
     static const struct {
@@ -290,9 +307,8 @@ static void a_closed_session_gives_its_rest_to_the_next_poll(void **state)
                 "200 ok");
     assert_string_equal(buf_text(&er->events), "opened\nclosed: forced close\n");
     rig_pass(&er->rig, 29000);
-    assert_talk(er, "GET", poll, NULL,
-                "200 4last\x1e"
-                "1");
+    assert_talk(er, "GET", poll, NULL, "200 4last");
+    assert_talk(er, "GET", poll, NULL, "200 1");
     assert_talk(er, "GET", poll, NULL, unknown);
     /* Nobody comes for it. */
     poll = erig_open(er);
@@ -662,6 +678,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BOTH(a_handshake_has_exactly_five_members),
+        BOTH(an_address_has_so_many_sessions_and_no_more),
         BOTH(what_is_wrong_is_answered_as_the_reference_does),
         BOTH(upgrades_are_refused_in_plain_text),
         BOTH(sessions_have_a_limit),

@@ -72,11 +72,13 @@ static struct sio_rig *sio_rig_new(void **state, bool is_virtual)
     struct sio_rig *sr = mem_zero(sizeof(*sr));
     sr->er = er;
     sr->echo = er->engine;
-    sr->server = sio_new(&(struct sio_opts){
-        .engine = {.loop = er->rig.loop, .ping_interval_ms = 25000, .allow_v3 = true},
-        .handler = &handler,
-        .self = sr,
-        .connect_timeout_ms = 1000});
+    sr->server = sio_new(&(struct sio_opts){.engine = {.loop = er->rig.loop,
+                                                       .ping_interval_ms = 25000,
+                                                       .max_payload = 250,
+                                                       .allow_v3 = true},
+                                            .handler = &handler,
+                                            .self = sr,
+                                            .connect_timeout_ms = 1000});
     er->engine = sio_engine(sr->server);
     return sr;
 }
@@ -173,6 +175,31 @@ static void attachments_are_put_together(void **state)
     assert_int_equal(rig_count(&sr->heard, "half"), 0);
     buf_fini(&in);
     sio_rig_free(sr);
+}
+
+/* What is kept of an event until it is whole has the same ceiling as a message. */
+static void attachments_have_a_ceiling_together(void **state)
+{
+    static char bytes[100];
+    struct sio_rig *sr = sio_rig_new(state, false);
+    struct buf in = {0};
+    int fd = join(sr, &in);
+    erig_text(fd, "453-[\"m\"]");
+    erig_frame(fd, true, str_make(bytes, sizeof(bytes)));
+    erig_frame(fd, true, str_make(bytes, sizeof(bytes)));
+    erig_frame(fd, true, STR("small"));
+    erig_text(fd, "452-[\"n\"]");
+    erig_frame(fd, true, str_make(bytes, sizeof(bytes)));
+    erig_frame(fd, true, str_make(bytes, sizeof(bytes)));
+    erig_text(fd, "453-[\"too much\"]");
+    erig_frame(fd, true, str_make(bytes, sizeof(bytes)));
+    erig_frame(fd, true, str_make(bytes, sizeof(bytes)));
+    erig_frame(fd, true, str_make(bytes, sizeof(bytes)));
+    assert_true(hears(sr, fd, &in, "attachments too large"));
+    assert_int_equal(rig_count(&sr->heard, "event / m"), 1);
+    assert_int_equal(rig_count(&sr->heard, "event / n"), 1);
+    assert_int_equal(rig_count(&sr->heard, "too much"), 0);
+    end(sr, fd, &in);
 }
 
 /* socketio.md 2.3, as captured from the reference. */
@@ -331,6 +358,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BOTH(a_client_joins_talks_and_leaves),
         BOTH(attachments_are_put_together),
+        BOTH(attachments_have_a_ceiling_together),
         BOTH(rules_that_are_broken_end_the_session),
         BOTH(binary_comes_only_when_it_is_due),
         BOTH(the_first_packet_connects),

@@ -25,7 +25,8 @@ TEST(without_a_limit_or_a_number_nothing_waits)
     assert_int_equal(weight_note(&w, STR("1000000"), NOW), 0);
     assert_int_equal(weight_used(&w, NOW), 1000000);
     w.limit = 6000;
-    static const char *const odd[] = {"", "-1", "5000x", "99999999999999999999", "5000000000", "4e3"};
+    static const char *const odd[] = {"",           "-1", "5000x", "99999999999999999999",
+                                      "5000000000", "4e3"};
     for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
         struct weight fresh = {.limit = 6000};
         test_case(odd[i]);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "tools/watch_text.h"
 #include "tools/watch_view.h"
 
 #include <setjmp.h>
@@ -16,7 +17,7 @@ static const char dashboard[] =
     "\"market_cap\":{\"provider\":\"coingecko\",\"age_s\":4000,\"reason\":\"too many requests\"},"
     "\"rsi_14\":{\"provider\":null,\"age_s\":null,\"reason\":\"not fetched yet\"}}}}";
 
-static struct buf shown(const struct watch_view *v, size_t columns, size_t rows, bool color,
+static struct buf shown(struct watch_view *v, size_t columns, size_t rows, bool color,
                         uint64_t now_ms)
 {
     struct buf out = {0};
@@ -140,6 +141,42 @@ static void another_mode_forgets_the_numbers(void **state)
     assert_true(v.fields[0].known && !v.fields[2].known);
 }
 
+static void a_reply_says_what_is_not_known(void **state)
+{
+    (void)state;
+    struct watch_view v = {0};
+    assert_int_equal(
+        watch_view_take(&v, STR("{\"type\":\"subscribed\",\"unknown\":[\"NOPE\",\"X\"]}"), 0, WALL),
+        WATCH_NOTE);
+    struct buf out = shown(&v, 80, 24, false, 0);
+    assert_true(holds(&out, " unknown symbols: NOPE, X"));
+    buf_fini(&out);
+    assert_int_equal(
+        watch_view_take(&v, STR("{\"type\":\"error\",\"error\":\"None is known.\"}"), 0, WALL),
+        WATCH_NOTE);
+    assert_string_equal(v.note, "None is known.");
+    assert_int_equal(watch_view_take(&v, STR("{\"type\":\"subscribed\"}"), 0, WALL), WATCH_NOTHING);
+    assert_string_equal(v.note, "");
+}
+
+static void a_price_is_as_old_as_the_server_sees_it(void **state)
+{
+    (void)state;
+    struct watch_view v = {0};
+    /* the server's clock is an hour ahead of ours, and a delta has no time of sending */
+    (void)watch_view_take(&v,
+                          STR("{\"type\":\"price_updates\",\"mode\":\"demo\",\"timestamp\":"
+                              "\"2026-11-21T13:34:56.789Z\",\"data\":{\"BTC\":{\"price\":5}}}"),
+                          0, WALL);
+    (void)watch_view_take(&v,
+                          STR("{\"type\":\"price_updates\",\"delta\":true,\"data\":{\"BTC\":{"
+                              "\"timestamp\":\"2026-11-21T13:34:15.789Z\"}}}"),
+                          0, WALL);
+    struct buf out = shown(&v, 80, 24, false, 0);
+    assert_true(holds(&out, "41 s"));
+    buf_fini(&out);
+}
+
 static void strange_messages_change_nothing(void **state)
 {
     static const char *const strange[] = {
@@ -198,6 +235,8 @@ int main(void)
         cmocka_unit_test(a_partial_update_keeps_the_other_numbers),
         cmocka_unit_test(a_kept_snapshot_is_as_old_as_it_is),
         cmocka_unit_test(another_mode_forgets_the_numbers),
+        cmocka_unit_test(a_reply_says_what_is_not_known),
+        cmocka_unit_test(a_price_is_as_old_as_the_server_sees_it),
         cmocka_unit_test(strange_messages_change_nothing),
         cmocka_unit_test(a_server_cannot_move_the_cursor),
         cmocka_unit_test(a_pipe_gets_one_line_with_sources),
