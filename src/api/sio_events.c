@@ -168,7 +168,7 @@ static bool read_object(struct request *q, const struct api_shard *s, const stru
             }
         } else if (str_eq(key, STR("max_hz"))) {
             if (!json_get_double(value, &q->max_hz) || !hz_valid(q->max_hz)) {
-                snprintf(q->why, sizeof(q->why), "max_hz must be a number from 0.001 to 1000");
+                snprintf(q->why, sizeof(q->why), "max_hz must be a number above 0 and at most 1000");
                 return false;
             }
         }
