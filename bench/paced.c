@@ -107,11 +107,11 @@ static void readable(int fd)
     }
 }
 
-/* Requests fall due evenly; a timer of 200 us wakes the loop to send them. */
+/* Requests fall due evenly; a timer of 50 us wakes the loop to send them. */
 static void run(uint64_t rate, uint64_t duration_us)
 {
     int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    struct itimerspec every = {.it_interval.tv_nsec = 200000, .it_value.tv_nsec = 200000};
+    struct itimerspec every = {.it_interval.tv_nsec = 50000, .it_value.tv_nsec = 50000};
     struct epoll_event ev = {.events = EPOLLIN, .data.fd = timer}, events[256];
     if (timer < 0 || timerfd_settime(timer, 0, &every, NULL) != 0 ||
         epoll_ctl(paced.epoll, EPOLL_CTL_ADD, timer, &ev) != 0) {

@@ -42,6 +42,9 @@ static inline void fuzz_venue(const struct feed_venue *venue, const uint8_t *dat
     FUZZ_CHECK((venue->read_trades(body, fuzz_trade, NULL, &why) == OK) == (why == NULL));
     why = NULL;
     FUZZ_CHECK((venue->read_candles(body, fuzz_candle, NULL, &why) == OK) == (why == NULL));
+    if (venue->read_weight_limit) {
+        FUZZ_CHECK(venue->read_weight_limit(body) <= UINT32_MAX);
+    }
 }
 
 #endif

@@ -607,6 +607,15 @@ static void write_feed(void *self, const struct feed_health *h)
     } else {
         json_null(w);
     }
+    json_key(w, "weight");
+    if (h->weight_limit) {
+        json_object(w);
+        write_count(w, "used", h->weight_used);
+        write_count(w, "limit", h->weight_limit);
+        json_object_end(w);
+    } else {
+        json_null(w);
+    }
     json_object_end(w);
 }
 

@@ -107,9 +107,27 @@ static void note_due(struct moods *m, uint32_t symbol, enum interval i)
     }
 }
 
+static void sentiment_due(void *self);
+
+/* What the sentiment is made of changed. */
+static void sentiment_soon(struct moods *m)
+{
+    if (m->api) {
+        timer_start(m->opts.loop, &m->sentiment_timer, loop_now_ms(m->opts.loop), sentiment_due, m);
+    }
+}
+
+static void note_day(struct moods *m, uint32_t symbol, enum interval i)
+{
+    if (i == INTERVAL_1D && symbol == market_find(m->opts.market, STR("BTC"))) {
+        sentiment_soon(m);
+    }
+}
+
 void moods_candle_closed(struct moods *m, uint32_t symbol, enum interval i)
 {
     note_due(m, symbol, i);
+    note_day(m, symbol, i);
 }
 
 void moods_history_came(struct moods *m, uint32_t symbol, enum interval i)
@@ -118,6 +136,7 @@ void moods_history_came(struct moods *m, uint32_t symbol, enum interval i)
         mood_of(m, symbol)->settled = false;
     }
     note_due(m, symbol, i);
+    note_day(m, symbol, i);
 }
 
 /* A signal also changes by nothing happening: its candles grow old. */
@@ -308,8 +327,8 @@ static void sentiment_due(void *self)
 enum err moods_outlook(struct moods *m, const struct outlook_report *r)
 {
     enum err e = outlook_apply(&m->outlook, r, loop_wall_ms(m->opts.loop));
-    if (e == OK && m->api) {
-        timer_start(m->opts.loop, &m->sentiment_timer, loop_now_ms(m->opts.loop), sentiment_due, m);
+    if (e == OK) {
+        sentiment_soon(m);
     }
     return e;
 }

@@ -18,6 +18,7 @@
 #include "base/map.h"
 #include "sources/feeds.h"
 #include "sources/limiter.h"
+#include "sources/weight.h"
 #include "wire/exchange.h"
 
 #define FEED_TICK_MS 100
@@ -115,6 +116,7 @@ struct feed_rest {
     struct fetch_job *flight;
     uint64_t list_due_ms;
     uint32_t list_failures;
+    struct weight weight;
     char reason[FEED_REASON_LEN]; /* of the last failure; "" when well */
 };
 
@@ -145,6 +147,8 @@ struct feed_venue {
     /* Symbols that are traded against this venue's quote now. ERR_UNAVAILABLE: `why` says what the
      * venue said instead. */
     enum err (*read_list)(struct str body, feed_symbol_fn symbol, void *self, const char **why);
+    /* What the same answer says of the limit by weight, a minute; 0: nothing. NULL: has none. */
+    uint64_t (*read_weight_limit)(struct str body);
     void (*trades_path)(struct buf *out, const struct feed_row *row, const struct feed_hole *hole);
     enum err (*read_trades)(struct str body, exchange_event_fn trade, void *self, const char **why);
     /* What is asked for an interval: the venue may have it only in a shorter one. */

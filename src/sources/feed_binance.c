@@ -62,6 +62,44 @@ static enum err read_list(struct str body, feed_symbol_fn symbol, void *self, co
     return feed_parse_end(&s, found, "an answer without symbols", why);
 }
 
+/* The row of `rateLimits` for weight by one minute; it stands before the long list. */
+static uint64_t read_limit(struct scan *s)
+{
+    struct str key, type = {0}, unit = {0};
+    uint64_t count = 0, limit = 0;
+    while (scan_key(s, &key)) {
+        if (str_eq(key, STR("rateLimitType"))) {
+            (void)scan_string(s, &type);
+        } else if (str_eq(key, STR("interval"))) {
+            (void)scan_string(s, &unit);
+        } else if (str_eq(key, STR("intervalNum"))) {
+            (void)feed_parse_u64(s, &count);
+        } else if (str_eq(key, STR("limit"))) {
+            (void)feed_parse_u64(s, &limit);
+        }
+    }
+    bool is = str_eq(type, STR("REQUEST_WEIGHT")) && str_eq(unit, STR("MINUTE")) && count == 1;
+    return is && limit <= UINT32_MAX ? limit : 0;
+}
+
+static uint64_t read_weight_limit(struct str body)
+{
+    struct scan s;
+    struct str key;
+    uint64_t limit = 0;
+    scan_begin(&s, body);
+    if (!scan_object(&s)) {
+        return 0;
+    }
+    while (limit == 0 && scan_key(&s, &key)) {
+        bool is = str_eq(key, STR("rateLimits")) && scan_array(&s);
+        while (is && limit == 0 && scan_item(&s)) {
+            limit = scan_object(&s) ? read_limit(&s) : 0;
+        }
+    }
+    return limit;
+}
+
 /* ---- trades ---- */
 
 static void trades_path(struct buf *out, const struct feed_row *row, const struct feed_hole *hole)
@@ -180,6 +218,7 @@ const struct feed_venue feed_venue_binance = {
     .write = write_streams,
     .list_path = "/api/v3/exchangeInfo?symbolStatus=TRADING&showPermissionSets=false",
     .read_list = read_list,
+    .read_weight_limit = read_weight_limit,
     .trades_path = trades_path,
     .read_trades = read_trades,
     .history_interval = history_interval,

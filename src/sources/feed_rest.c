@@ -1,6 +1,7 @@
 /* What is asked of a venue's REST: which symbols it trades, trades that were missed, candles. One
  * request at a time a host, within a limiter of its own; repairs come first, the list before
- * history. A host that says that it is too much is left alone for as long as it says, or 5 min.
+ * history. A host that says that it is too much is left alone for as long as it says, or 5 min; one
+ * that says that 80 % of our limit there is used up, by whomever, until its next minute.
  * SPDX-License-Identifier: MIT */
 #include "base/alloc.h"
 #include "base/log.h"
@@ -248,6 +249,24 @@ static void obey(struct venue_feed *vf, const struct fetch_answer *a)
     }
 }
 
+/* Before it has to say that it is too much. */
+static void weigh(struct venue_feed *vf, const struct fetch_answer *a, bool is_list)
+{
+    struct loop *l = vf->owner->opts.loop;
+    struct weight *w = &vf->rest.weight;
+    if (is_list && vf->venue->read_weight_limit) {
+        uint64_t limit = vf->venue->read_weight_limit(a->body);
+        w->limit = limit ? limit : w->limit;
+    }
+    uint64_t wait_ms = weight_note(w, a->used_weight, loop_wall_ms(l));
+    if (wait_ms > 0) {
+        limiter_shut(&vf->rest.limiter, loop_now_ms(l) + wait_ms);
+        log_warn("feeds", "REST waits for the next minute: its limit is nearly used up",
+                 "venue=%s weight=%llu limit=%llu", venue_name(vf->venue->id),
+                 (unsigned long long)w->used, (unsigned long long)w->limit);
+    }
+}
+
 static void plan_list(struct venue_feed *vf, enum err e, int status)
 {
     struct feed_rest *r = &vf->rest;
@@ -292,6 +311,7 @@ static void on_answer(void *self, const struct fetch_answer *a)
     obey(vf, a);
     if (e == OK) {
         feeds_mark(vf->owner, a->upstream);
+        weigh(vf, a, job->kind == JOB_LIST);
     }
     if (job->kind == JOB_LIST) {
         e = e == OK ? read_list(vf, a->body, &why) : e;

@@ -85,6 +85,8 @@ struct feed_health {
     uint64_t frames, ticks, ignored, rejected, gaps, repaired, doubled, reconnects, turnovers;
     int64_t lag_ms; /* receipt less the venue's time of the newest frame; may be negative */
     bool has_lag;
+    /* Of the venue's own limit per IP and minute, by its REST answers; limit 0: it has not said. */
+    uint64_t weight_used, weight_limit;
 };
 typedef void (*feeds_health_fn)(void *self, const struct feed_health *health);
 void feeds_health_each(struct feeds *f, feeds_health_fn fn, void *self);

@@ -32,6 +32,7 @@ struct fetch_answer {
     struct str body;
     /* Values of the headers that matter; empty: absent. */
     struct str etag, retry_after, upstream, date, content_type;
+    struct str used_weight; /* X-MBX-USED-WEIGHT-1M */
     uint64_t took_us;
 };
 

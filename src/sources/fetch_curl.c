@@ -21,14 +21,14 @@ struct fetch_job {
     uint32_t max_bytes;
     bool too_large;
     uint64_t began_us;
-    struct buf body, etag, retry_after, upstream, date, content_type;
+    struct buf body, etag, retry_after, upstream, date, content_type, used_weight;
     char error[CURL_ERROR_SIZE];
 };
 
 static void job_free(struct fetch_job *job)
 {
-    struct buf *bufs[] = {&job->body,     &job->etag, &job->retry_after,
-                          &job->upstream, &job->date, &job->content_type};
+    struct buf *bufs[] = {&job->body, &job->etag,         &job->retry_after, &job->upstream,
+                          &job->date, &job->content_type, &job->used_weight};
     list_remove(&job->node);
     if (job->easy) {
         curl_multi_remove_handle(job->owner->curl.multi, job->easy);
@@ -108,6 +108,7 @@ static void finish(struct fetch_job *job, CURLcode code)
         .upstream = buf_str(&job->upstream),
         .date = buf_str(&job->date),
         .content_type = buf_str(&job->content_type),
+        .used_weight = buf_str(&job->used_weight),
         .took_us = loop_exact_us(job->owner->curl.loop) - job->began_us,
     };
     long status = 0;
@@ -152,6 +153,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *self)
         {STR("x-coincast-upstream"), &job->upstream},
         {STR("date"), &job->date},
         {STR("content-type"), &job->content_type},
+        {STR("x-mbx-used-weight-1m"), &job->used_weight},
     };
     while (line.len > 0 && (line.ptr[line.len - 1] == '\r' || line.ptr[line.len - 1] == '\n')) {
         line.len--;

@@ -238,7 +238,7 @@ static void put_head(struct screen *s, const struct watch_view *v)
     char time[CLOCK_RFC3339_LEN + 1];
     clock_format_rfc3339(s->look->wall_ms, time);
     bool live = strcmp(v->mode, "live") == 0;
-    buf_printf(&b, " coincast  %s ", mode_text(v->mode));
+    buf_printf(&b, "%s %s ", s->look->columns >= 50 ? " coincast " : "", mode_text(v->mode));
     put_line(s, live ? "1;30;42" : "1;30;43", buf_str(&b));
     buf_clear(&b);
     buf_printf(&b, " %.8s UTC  %s", time + 11, v->link);

@@ -194,6 +194,9 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
     await waitText(page, '#mode', 'Last known market data');
     assert.equal(await textOf(page, '#btc-price'), '$91,234.56');
     await page.waitForFunction(() => globalThis.marketDataWS.phase === 'resting');
+    await waitText(page, '#prices-note', 'Last known prices.');
+    await waitText(page, '[data-symbol=BTC] .why', 'stale: the connection to the server was lost');
+    assert.equal(await textOf(page, '[data-symbol=BTC] .price'), '91,234.56');
     mock.webSocket = 'accept';
     mock.http = 'accept';
     await waitState(page, 'live');
@@ -301,6 +304,12 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
     await waitText(page, '[data-symbol=BTC] .price', '90,500.00');
     assert.equal(await page.locator('#prices-rows tr').count(), 2);
     assert.equal(mock.requests.filter((path) => path === '/api/v1/prices').length, 1);
+    mock.webSocket = 'accept';
+    mock.prices = { BTC: { ...mock.prices.BTC, price: 90600 } };
+    await page.locator('#connection').click();
+    await waitText(page, '[data-symbol=BTC] .price', '90,600.00');
+    assert.equal(await page.locator('#prices-rows tr').count(), 1);
+    assert.equal(mock.messages.filter((m) => m.type === 'subscribe').length, 2);
   });
 
   test('live prices: with a server that has none the page says so and nothing else', async () => {

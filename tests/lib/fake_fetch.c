@@ -38,6 +38,7 @@ static void finish(void *self)
         .etag = text(job->answer.etag),
         .retry_after = text(job->answer.retry_after),
         .upstream = text(job->answer.upstream),
+        .used_weight = text(job->answer.used_weight),
         .took_us = loop_now_us(job->owner->loop) - job->began_us,
     };
     job->done(job->self, &a);

@@ -9,7 +9,7 @@ struct fake_answer {
     enum err err;
     int status;
     struct buf body;
-    const char *etag, *retry_after, *upstream; /* static texts; NULL: absent */
+    const char *etag, *retry_after, *upstream, *used_weight; /* static texts; NULL: absent */
     uint64_t delay_ms;
 };
 

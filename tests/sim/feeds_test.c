@@ -56,6 +56,8 @@ static struct world {
     int rest_status;
     struct buf rest_body;
     char rest_url[300];
+    const char *list_body, *used_weight; /* of Binance; NULL: none */
+    unsigned klines;
     struct feed_health health[MARKET_VENUES];
     char reason[MARKET_VENUES][200];
     size_t health_at;
@@ -224,6 +226,12 @@ static void on_fetch(void *self, const struct fetch_request *request, struct fak
     bool list = count_of(request->url, "exchangeInfo") + count_of(request->url, "AssetPairs") > 0 ||
                 str_ends(request->url, STR("/products"));
     out->status = list ? 500 : w->rest_status;
+    if (w->list_body && count_of(request->url, "exchangeInfo") > 0) {
+        out->status = 200;
+        buf_add_str(&out->body, str_of(w->list_body));
+    }
+    w->klines += count_of(request->url, "/klines") > 0;
+    out->used_weight = w->used_weight;
     if (!list) {
         buf_add_str(&out->body, buf_str(&w->rest_body));
     }
@@ -676,6 +684,43 @@ TEST(what_cannot_be_fetched_is_a_gap)
     assert_contains(str_of(w->reason[0]), "REST");
 }
 
+TEST(rest_waits_for_the_next_minute_when_the_venues_limit_is_nearly_used_up)
+{
+    w->list_body = "{\"rateLimits\":[{\"rateLimitType\":\"RAW_REQUESTS\",\"interval\":\"MINUTE\","
+                   "\"intervalNum\":5,\"limit\":61000},{\"rateLimitType\":\"REQUEST_WEIGHT\","
+                   "\"interval\":\"MINUTE\",\"intervalNum\":1,\"limit\":1200}],\"symbols\":[{"
+                   "\"symbol\":\"BTCUSDT\",\"status\":\"TRADING\"}]}";
+    w->used_weight = "20";
+    pass(10 * MINUTE); /* the list that failed is asked again */
+    look();
+    assert_int_equal(w->health[0].weight_limit, 1200);
+    assert_int_equal(w->health[1].weight_limit, 0); /* Coinbase has none */
+    w->rest_status = 200;
+    buf_add_lit(&w->rest_body, "[]");
+    w->used_weight = "959";
+    uint64_t late_ms = MINUTE - (uint64_t)loop_wall_ms(w->loop) % MINUTE;
+    pass(late_ms + SECOND); /* a second into a minute */
+    for (int i = 0; i < 4; i++) {
+        feeds_ask_history(w->feeds, MARKET_BINANCE, w->btc, INTERVAL_1H, 10, 0);
+    }
+    pass(3 * SECOND);
+    assert_int_equal(w->klines, 4);
+    w->used_weight = "960"; /* others use it up as well */
+    for (int i = 0; i < 4; i++) {
+        feeds_ask_history(w->feeds, MARKET_BINANCE, w->btc, INTERVAL_1H, 10, 0);
+    }
+    pass(30 * SECOND);
+    assert_int_equal(w->klines, 5);
+    look();
+    assert_int_equal(w->health[0].weight_used, 960);
+    assert_contains(str_of(w->reason[0]), "960 of 1200 used up");
+    w->used_weight = "2";
+    pass(30 * SECOND);
+    assert_int_equal(w->klines, 8);
+    look();
+    assert_string_equal(w->reason[0], "");
+}
+
 TEST(too_many_missed_trades_are_a_gap_at_once)
 {
     miss(MARKET_BINANCE, 100000);
@@ -860,6 +905,7 @@ int main(void)
         IN_WORLD(what_only_the_old_connection_delivers_is_no_gap),
         IN_WORLD(missed_trades_are_fetched_and_handed_up_in_order),
         IN_WORLD(what_cannot_be_fetched_is_a_gap),
+        IN_WORLD(rest_waits_for_the_next_minute_when_the_venues_limit_is_nearly_used_up),
         IN_WORLD(too_many_missed_trades_are_a_gap_at_once),
         IN_WORLD(a_heartbeat_that_knows_of_a_trade_we_have_not_is_a_hole_after_2_s),
         IN_WORLD(marks_older_than_the_subscription_are_no_trades),

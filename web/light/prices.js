@@ -14,7 +14,7 @@ const POLL_EVERY_MS = 10e3;
 const TIMEOUT_MS = 10e3;
 const PULSE_EVERY_MS = 900;
 const PULSE_MS = 420;
-const LOST_AFTER_MS = 15e3;
+const LOST_AFTER_MS = 10e3;
 const DASH = '—';
 const COLUMNS = ['symbol', 'price', 'change', 'high', 'low', 'spread', 'feeds', 'state'];
 

@@ -111,6 +111,9 @@ TEST(what_the_cache_has_is_filled_in_at_once)
 TEST(what_never_began_keeps_nothing_and_stops)
 {
     struct keep k = {0};
+    keep_put(&k, STR("{}"));
+    keep_mode_changed(&k);
+    assert_false(k.restoring);
     keep_stop(&k);
 }
 

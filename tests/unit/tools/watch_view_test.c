@@ -81,6 +81,7 @@ static void no_line_is_wider_than_the_terminal(void **state)
     }
     struct buf out = shown(&v, 40, 40, true, 0);
     assert_true(holds(&out, "BTC price   $68,123.45") && holds(&out, "\033["));
+    assert_true(holds(&out, "DEMO: SIMULATED DATA, NOT A MARKET"));
     assert_true(holds(&out, "SHIB") && holds(&out, "0.0000061000"));
     buf_fini(&out);
 }
