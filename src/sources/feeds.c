@@ -99,8 +99,13 @@ void feeds_watch(struct feeds *f, uint32_t symbol, bool wanted)
     bool is_usdt = str_eq(str_of(market_symbol(f->opts.market, symbol)), STR("USDT"));
     for (int v = 0; v < VENUE_COUNT; v++) {
         struct feed_row *row = feed_row_of(&f->venues[v], symbol);
+        bool was_wanted = row && row->wanted;
         if (row) {
             row->wanted = wanted || is_usdt;
+        }
+        if (was_wanted && !row->wanted) {
+            row->seen = false; /* when it is wanted again, only a new price counts */
+            f->opts.down(f->opts.self, (enum market_venue)v, symbol, "nobody watches it now");
         }
     }
 }

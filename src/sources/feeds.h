@@ -59,7 +59,8 @@ void feeds_stop(struct feeds *f);
 void feeds_free(struct feeds *f);
 
 /* From now on the symbol (of the market) is wanted, or not any more; takes effect within a second,
- * within the venues' limits. USDT itself is always watched where it is offered. */
+ * within the venues' limits. What is not wanted any more is down until it says a price again. USDT
+ * itself is always watched where it is offered. */
 void feeds_watch(struct feeds *f, uint32_t symbol, bool wanted);
 size_t feeds_watched(const struct feeds *f);
 /* Asks REST for closed candles: of an interval, the newest `count` that end before `before_ms` (0:

@@ -839,6 +839,30 @@ TEST(demand_that_comes_and_goes_takes_effect_within_a_second)
     assert_int_equal(w->tick_count, ticks);
 }
 
+TEST(what_nobody_watches_is_not_fresh_and_comes_back_only_with_a_price)
+{
+    pass(5 * SECOND);
+    feeds_watch(w->feeds, w->btc, false);
+    for (int v = 0; v < MARKET_VENUES; v++) {
+        assert_string_equal(w->down_reason[v], "nobody watches it now");
+    }
+    pass(5 * SECOND);
+    memset(w->silent, true, sizeof(w->silent));
+    size_t before[MARKET_VENUES];
+    memcpy(before, w->confirms, sizeof(before));
+    feeds_watch(w->feeds, w->btc, true);
+    for (int i = 0; i < 6; i++) {
+        pass(500);
+        beat(MARKET_COINBASE);
+        beat(MARKET_KRAKEN);
+    }
+    assert_memory_equal(w->confirms, before, sizeof(before));
+    trade(MARKET_KRAKEN);
+    pass(1100);
+    beat(MARKET_KRAKEN);
+    assert_true(w->confirms[MARKET_KRAKEN] > before[MARKET_KRAKEN]);
+}
+
 TEST(five_hundred_symbols_keep_to_the_limits_of_messages_and_streams)
 {
     char name[16];
@@ -913,6 +937,7 @@ int main(void)
         IN_WORLD(a_product_that_is_none_does_not_take_the_others_with_it),
         IN_WORLD(kraken_refuses_one_symbol_at_a_time),
         IN_WORLD(demand_that_comes_and_goes_takes_effect_within_a_second),
+        IN_WORLD(what_nobody_watches_is_not_fresh_and_comes_back_only_with_a_price),
         IN_WORLD(five_hundred_symbols_keep_to_the_limits_of_messages_and_streams),
         IN_WORLD(our_clock_may_be_behind_the_exchanges),
     };
