@@ -267,6 +267,18 @@ describe('bad days', { concurrency: 6 }, () => {
     });
   });
 
+  test('a venue that is late by 2 s: the lag is told, the candles are the same', async () => {
+    await withMarket(BINANCE, async (server, upstream) => {
+      await until(() => binanceIds(server).length > 5, 'trades', WAIT_MS);
+      await upstream.control({ target: 'binance/ws', fault: 'latency', value: 2_000 });
+      await until(async () => (await server.feed('binance')).lag_ms > 1_900, 'the lag shows', WAIT_MS);
+      await candleIsExact(server, upstream, binanceIds(server).length + 10);
+      await upstream.control({ target: 'binance/ws', fault: 'none' });
+      await candleIsExact(server, upstream, binanceIds(server).length + 10);
+      assert.equal((await server.row('BTC')).stale, false);
+    });
+  });
+
   test('garbage is counted and said; ten in a row end the connection, and the next is well', async () => {
     await withMarket(BINANCE, async (server, upstream) => {
       await until(() => binanceIds(server).length > 5, 'trades', WAIT_MS);
