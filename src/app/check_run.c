@@ -211,7 +211,7 @@ static void say_end(struct item *it, const char *cert, int64_t ends_ms, int64_t 
     } else if (ends_ms <= now_ms) {
         end_item(it, CHECK_FAIL, false, "%s ended on %s: clients refuse it", cert, day);
     } else {
-        end_item(it, CHECK_OK, false, "%s and its key fit; it ends on %s, in %lld days%s", cert,
+        end_item(it, CHECK_OK, false, "%s and its key fit; it ends on %s, in %lld day%s%s", cert,
                  day, (long long)days, days == 1 ? "" : "s",
                  days < CERT_SOON_DAYS ? ": renew it now" : "");
     }
