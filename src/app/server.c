@@ -497,11 +497,11 @@ static void close_all(struct server *s)
 {
     publish_log_close(s->publish_log);
     markets_stop(s->markets);
+    feed_stop(s->feed); /* answers refreshes under way: before those who asked are gone */
     api_main_free(s->api);
     if (s->loop) {
         timer_stop(s->loop, &s->demand_timer);
     }
-    feed_stop(s->feed);
     shards_free(s->shards);
     hub_free(s->hub);
     mailbox_free(s->mail);
