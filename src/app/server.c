@@ -496,6 +496,7 @@ static enum err open_feed(struct server *s, struct buf *error)
 static void close_all(struct server *s)
 {
     publish_log_close(s->publish_log);
+    s->publish_log = NULL; /* health is still asked for it below */
     markets_stop(s->markets);
     feed_stop(s->feed); /* answers refreshes under way: before those who asked are gone */
     api_main_free(s->api);
