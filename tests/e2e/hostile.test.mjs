@@ -55,8 +55,8 @@ for (const { io, skip } of await backEnds()) {
     test('SIGTERM while a refresh is under way that is not answered', async () => {
       const upstream = await startUpstream();
       await upstream.control({ target: '*', fault: 'silence' });
-      const own = await startServer({ io, source: 'live', args: ['--publish-log', 'publish.log'], env: { ...upstream.env, ...upstream.feeds,
-        COINCAST_DRAIN_MS: '300', COINCAST_PRICE_TTL_MS: '0', COINCAST_SUMMARY_TTL_MS: '0' } });
+      const own = await startServer({ io, source: 'live', args: ['--publish-log', 'publish.log'], env: {
+        ...upstream.env, ...upstream.feeds, COINCAST_DRAIN_MS: '300', COINCAST_PRICE_TTL_MS: '0', COINCAST_SUMMARY_TTL_MS: '0' } });
       const before = await upstream.sent();
       const cut = request(own, '/api/crypto/dashboard-summary/refresh').catch(() => 'cut');
       await until(async () => await upstream.sent() > before || await upstream.sent() > 3, 'it asks');
