@@ -101,9 +101,9 @@ static void do_auth(struct api_shard *s, struct conn *c, const struct command *c
 
 /* From upstream's bytes to this client's socket, and from the exchange to us: null while nothing
  * that came from upstream was sent. */
-static void write_lags(struct api_shard *s, struct session *session, struct json_writer *w)
+static void write_lags(struct api_shard *s, const struct member *m, struct json_writer *w)
 {
-    uint64_t lag_us = fanout_member_lag_us(&session->member);
+    uint64_t lag_us = fanout_member_lag_us(m);
     int64_t exchange_ms = shard_answers(s)->exchange_lag_ms;
     json_key(w, "lag_ms");
     json_decimal(w, lag_us ? (double)lag_us / 1000.0 : NAN, 3);
@@ -115,32 +115,33 @@ static void write_lags(struct api_shard *s, struct session *session, struct json
     }
 }
 
-/* What the server knows about this very client. */
+void write_stats(struct api_shard *s, const struct session *session, size_t pending,
+                 uint32_t rtt_us, struct json_writer *w)
+{
+    const struct member *m = &session->member;
+    json_key(w, "pending_bytes");
+    json_i64(w, (int64_t)pending);
+    json_key(w, "conflated");
+    json_i64(w, m->conflated);
+    json_key(w, "gaps");
+    json_i64(w, m->gaps);
+    json_key(w, "dropped");
+    json_i64(w, m->gaps);
+    json_key(w, "subscriptions");
+    json_i64(w, (int64_t)fanout_sub_count(m));
+    json_key(w, "round_trip_ms");
+    json_decimal(w, rtt_us ? rtt_us / 1000.0 : NAN, 3);
+    write_lags(s, m, w);
+}
+
 static void do_stats(struct api_shard *s, struct conn *c, const struct command *cmd)
 {
-    struct session *session = session_of(c);
     struct buf json = {0};
     struct json_writer w;
     open_reply(&w, &json, "stats", cmd);
     json_key(&w, "data");
     json_object(&w);
-    json_key(&w, "pending_bytes");
-    json_i64(&w, (int64_t)conn_pending(c));
-    json_key(&w, "conflated");
-    json_i64(&w, session->member.conflated);
-    json_key(&w, "gaps");
-    json_i64(&w, session->member.gaps);
-    json_key(&w, "dropped");
-    json_i64(&w, session->member.gaps);
-    json_key(&w, "subscriptions");
-    json_i64(&w, (int64_t)fanout_sub_count(&session->member));
-    json_key(&w, "round_trip_ms");
-    if (conn_rtt_us(c)) {
-        json_decimal(&w, conn_rtt_us(c) / 1000.0, 3);
-    } else {
-        json_null(&w);
-    }
-    write_lags(s, session, &w);
+    write_stats(s, session_of(c), conn_pending(c), conn_rtt_us(c), &w);
     json_key(&w, "deflate");
     json_bool(&w, conn_takes_deflate(c));
     json_object_end(&w);

@@ -107,6 +107,10 @@ void catch_up(struct api_shard *s, struct conn *c, const struct fanout_sub *subs
               const struct str *since, struct str first);
 
 /* ---- commands.c ---- */
+/* What the server knows about this very client, as fields of an open object. `rtt_us` 0: unknown.
+ */
+void write_stats(struct api_shard *s, const struct session *session, size_t pending,
+                 uint32_t rtt_us, struct json_writer *w);
 void run_command(struct api_shard *s, struct conn *c, struct str text);
 void send_error(struct api_shard *s, struct conn *c, const struct error_text *e);
 

@@ -427,26 +427,12 @@ static void do_stats(struct sio_client *client, const struct sio_event *e)
 {
     struct buf json = {0};
     struct json_writer w;
-    const struct member *m = &client->session.member;
-    uint64_t lag_us = fanout_member_lag_us(m);
     json_begin(&w, &json);
     json_object(&w);
-    json_key(&w, "pending_bytes");
-    json_i64(&w, (int64_t)sio_client_pending(client));
-    json_key(&w, "conflated");
-    json_i64(&w, m->conflated);
-    json_key(&w, "gaps");
-    json_i64(&w, m->gaps);
-    json_key(&w, "subscriptions");
-    json_i64(&w, (int64_t)fanout_sub_count(m));
+    write_stats(client->shard, &client->session, sio_client_pending(client),
+                engine_session_rtt_us(sio_session(socket_of(client))), &w);
     json_key(&w, "transport");
     json_text(&w, client->form == FORM_SIO_PACKETS ? "polling" : "websocket");
-    json_key(&w, "lag_ms");
-    if (lag_us) {
-        json_decimal(&w, (double)lag_us / 1000.0, 3);
-    } else {
-        json_null(&w);
-    }
     json_key(&w, "timestamp");
     json_time(&w, shard_wall_ms(client->shard));
     json_object_end(&w);

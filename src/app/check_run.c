@@ -18,6 +18,7 @@
 enum { ALL_WITHIN_MS = 15000, REDIS_WITHIN_MS = 2000, REDIS_LOOK_MS = 20 };
 
 /* What is tried, in the order in which it is told; the providers follow. */
+enum { CERT_SOON_DAYS = 14 };
 enum item_id { ITEM_DATA, ITEM_REDIS, ITEM_TLS, ITEM_PROVIDERS };
 enum { ITEM_COUNT = ITEM_PROVIDERS + PROVIDER_COUNT };
 
@@ -198,6 +199,24 @@ static void try_redis(struct check *c)
 
 /* ---- TLS ---- */
 
+/* Servers go on with a certificate that has ended, and clients refuse it. */
+static void say_end(struct item *it, const char *cert, int64_t ends_ms, int64_t now_ms)
+{
+    char day[CLOCK_RFC3339_LEN + 1];
+    clock_format_rfc3339(ends_ms, day);
+    day[10] = '\0'; /* the date */
+    int64_t days = (ends_ms - now_ms) / 86400000;
+    if (ends_ms == 0) {
+        end_item(it, CHECK_FAIL, false, "%s has no end that can be read", cert);
+    } else if (ends_ms <= now_ms) {
+        end_item(it, CHECK_FAIL, false, "%s ended on %s: clients refuse it", cert, day);
+    } else {
+        end_item(it, CHECK_OK, false, "%s and its key fit; it ends on %s, in %lld day%s%s", cert,
+                 day, (long long)days, days == 1 ? "" : "s",
+                 days < CERT_SOON_DAYS ? ": renew it now" : "");
+    }
+}
+
 static void try_tls(struct check *c)
 {
     const struct options *o = c->options;
@@ -211,7 +230,7 @@ static void try_tls(struct check *c)
     } else if (tls_context_new(o->tls_cert, o->tls_key, &tls, &error) != OK) {
         end_item(it, CHECK_FAIL, false, "%s", buf_text(&error));
     } else {
-        end_item(it, CHECK_OK, false, "%s and its key fit", o->tls_cert);
+        say_end(it, o->tls_cert, tls_context_ends_ms(tls), clock_wall_ms(clock_real()));
     }
     tls_context_free(tls);
     buf_fini(&error);

@@ -367,6 +367,7 @@ static void ping(struct engine_session *s, uint64_t now)
     uint64_t from_ms = now - s->ping_at_ms < timeout_ms / 2 ? s->ping_at_ms : now;
     s->dead_at_ms = from_ms + timeout_ms;
     s->ping_at_ms = ENGINE_NEVER;
+    s->pinged_us = loop_exact_us(s->engine->opts.loop);
     send_packet(s, STR("2"));
 }
 
@@ -403,6 +404,8 @@ static void on_pong(struct engine_session *s)
         metric_add(&ignored, 1);
         return;
     }
+    uint64_t rtt_us = loop_exact_us(s->engine->opts.loop) - s->pinged_us;
+    s->rtt_us = rtt_us == 0 ? 1 : rtt_us < UINT32_MAX ? (uint32_t)rtt_us : UINT32_MAX;
     s->ping_at_ms = now_ms(s->engine) + s->engine->opts.ping_interval_ms;
     s->dead_at_ms = ENGINE_NEVER;
     engine_arm(s);
@@ -596,6 +599,11 @@ bool engine_session_is_open(const struct engine_session *s)
 struct conn *engine_session_conn(struct engine_session *s)
 {
     return s->state == ENGINE_WS ? s->ws : NULL;
+}
+
+uint32_t engine_session_rtt_us(const struct engine_session *s)
+{
+    return s->rtt_us;
 }
 
 size_t engine_session_pending(const struct engine_session *s)

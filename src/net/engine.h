@@ -120,6 +120,9 @@ bool engine_session_is_open(const struct engine_session *s);
 struct conn *engine_session_conn(struct engine_session *s);
 /* Bytes held for it, here and in its conn. */
 size_t engine_session_pending(const struct engine_session *s);
+/* From our last ping that was answered to the answer, the wait for a poll included; 0: none yet,
+ * and always in revision 3, where clients ping. */
+uint32_t engine_session_rtt_us(const struct engine_session *s);
 /* The shard a sid names; false when it is no sid of ours. */
 bool engine_sid_shard(struct str sid, unsigned *shard);
 

@@ -49,6 +49,8 @@ struct engine_session {
     struct list dead; /* in engine->dead when CLOSED */
     struct timer timer;
     uint64_t ping_at_ms;    /* revision 4: our next ping */
+    uint64_t pinged_us;     /* exact, of the last one */
+    uint32_t rtt_us;        /* of the last pong; 0: none yet */
     uint64_t dead_at_ms;    /* silent until then: gone */
     uint64_t upgrade_at_ms; /* the probing WebSocket's time is over */
     uint64_t forget_at_ms;  /* CLOSING: nobody fetches the rest */

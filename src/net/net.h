@@ -187,6 +187,9 @@ void net_parcel_free(struct net_parcel *owned_parcel);
 /* From PEM files; `error` gets the sentence. */
 enum err tls_context_new(const char *cert_file, const char *key_file, struct tls_context **out,
                          struct buf *error) MUST_CHECK;
+/* Unix time at which its certificate ends; 0: it has none, or one without a time that can be read.
+ */
+int64_t tls_context_ends_ms(const struct tls_context *t);
 void tls_context_free(struct tls_context *t);
 
 #endif

@@ -8,6 +8,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <time.h>
 
 struct tls_context {
     SSL_CTX *ssl;
@@ -149,6 +150,16 @@ enum err tls_context_new(const char *cert_file, const char *key_file, struct tls
     }
     *out = t;
     return OK;
+}
+
+int64_t tls_context_ends_ms(const struct tls_context *t)
+{
+    const X509 *certificate = SSL_CTX_get0_certificate(t->ssl);
+    struct tm end;
+    if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1) {
+        return 0;
+    }
+    return (int64_t)timegm(&end) * 1000;
 }
 
 enum err tls_context_new_client(const char *ca_file, struct tls_context **out, struct buf *error)

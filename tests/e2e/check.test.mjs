@@ -127,6 +127,7 @@ describe('coincast check', () => {
       return { code, ...lines(stdout).tls };
     };
     assert.deepEqual((({ code, mark }) => [code, mark])(await tls('a.crt', 'a.key')), [0, 'ok']);
+    assert.match((await tls('a.crt', 'a.key')).detail, /ends on 20\d\d-\d\d-\d\d, in 1 day: renew/);
     const absent = await tls('no.crt', 'a.key');
     assert.deepEqual([absent.code, absent.mark], [1, 'FAIL']);
     assert.match(absent.detail, /no\.crt.*No such file/);

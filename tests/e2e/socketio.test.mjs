@@ -106,6 +106,11 @@ for (const { io, skip } of await backEnds()) {
         ['BTC', 'SOL']);
       assert.deepEqual((await c.ask('subscribe', { symbols: [], channels: ['app:x', 'ticker'] })).channels,
         ['app:x', 'ticker']);
+      const stats = await c.ask('stats');
+      for (const field of ['pending_bytes', 'conflated', 'dropped', 'subscriptions']) {
+        assert.ok(Number.isInteger(stats[field]), `${field} ${stats[field]}`);
+      }
+      assert.ok('round_trip_ms' in stats && 'lag_ms' in stats && 'exchange_lag_ms' in stats);
       await c.next('ticker', (t) => Number.isFinite(t.totals?.symbols ?? t.data?.totals?.symbols));
       c.close();
     });

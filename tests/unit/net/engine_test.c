@@ -360,7 +360,9 @@ static void pings_come_on_time_and_pongs_keep_alive(void **state)
         assert_string_equal(buf_text(&out), "2");
         buf_clear(&out);
         advance(er, 199);
+        assert_int_equal(engine_session_rtt_us(er->session) > 0, i > 0);
         assert_talk(er, "POST", poll, "3", "200 ok");
+        assert_in_range(engine_session_rtt_us(er->session), 199000, 205000);
     }
     assert_non_null(er->session);
     buf_fini(&out);
