@@ -55,12 +55,13 @@ static void catch_signals(struct server *s)
 static void close_all(struct server *s)
 {
     publish_log_close(s->publish_log);
+    s->publish_log = NULL; /* health is still asked for it below */
     markets_stop(s->markets);
+    feed_stop(s->feed); /* answers refreshes under way: before those who asked are gone */
     api_main_free(s->api);
     if (s->loop) {
         timer_stop(s->loop, &s->demand_timer);
     }
-    feed_stop(s->feed);
     shards_free(s->shards);
     hub_free(s->hub);
     mailbox_free(s->mail);

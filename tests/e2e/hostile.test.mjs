@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { json, mustPublish, request } from './lib/http.mjs';
-import { backEnds, startServer, until } from './lib/server.mjs';
+import { backEnds, startServer, startUpstream, until } from './lib/server.mjs';
 import { Sio } from './lib/socketio.mjs';
 
 const RS = '\x1e';
@@ -50,6 +50,19 @@ for (const { io, skip } of await backEnds()) {
       const own = await startServer({ io, env: { COINCAST_SHARDS: '2' } });
       for (let i = 0; i < 5; i++) await Poller.open(own);
       await own.stop();
+    });
+
+    test('SIGTERM while a refresh is under way that is not answered', async () => {
+      const upstream = await startUpstream();
+      await upstream.control({ target: '*', fault: 'silence' });
+      const own = await startServer({ io, source: 'live', args: ['--publish-log', 'publish.log'], env: {
+        ...upstream.env, ...upstream.feeds, COINCAST_DRAIN_MS: '300', COINCAST_PRICE_TTL_MS: '0', COINCAST_SUMMARY_TTL_MS: '0' } });
+      const before = await upstream.sent();
+      const cut = request(own, '/api/crypto/dashboard-summary/refresh').catch(() => 'cut');
+      await until(async () => await upstream.sent() > before || await upstream.sent() > 3, 'it asks');
+      await own.stop();
+      await cut;
+      await upstream.stop();
     });
 
     test('who subscribes and never polls is let go in the middle of it', async () => {
