@@ -343,10 +343,10 @@ static void on_replay_ended(void *self)
     struct server *s = self;
     struct replay_stats stats;
     replay_stats(s->replay, &stats);
+    publish_log_close(s->publish_log); /* whoever reads below that it has ended finds it whole */
+    s->publish_log = NULL;
     log_info("serve", "the recording has ended", "items=%llu left_out=%llu",
              (unsigned long long)stats.items, (unsigned long long)stats.left_out);
-    publish_log_close(s->publish_log);
-    s->publish_log = NULL;
 }
 
 static enum err open_replay(struct server *s, struct buf *error)
