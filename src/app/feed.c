@@ -9,6 +9,7 @@
 enum {
     AUTO_LOOK_MS = 250,    /* how often `auto` looks whether somebody answered */
     AUTO_WAIT_MS = 5000,   /* how long it waits for a live provider */
+    AUTO_FAILED_MS = 2000, /* and how long when all have failed already: no network, most likely */
     LIVE_PROBE_MS = 60000, /* how often it then tries whether live is back */
     RETIRED_MAX = 16,
 };
@@ -233,8 +234,8 @@ static void go_simulated(struct feed *f)
         log_error("feed", "no provider answers and no simulation either", "reason=%s",
                   log_quote(buf_str(&error)));
     } else {
-        log_warn("feed", "NO PROVIDER ANSWERS: SHOWING SIMULATED DATA", "waited_ms=%d",
-                 AUTO_WAIT_MS);
+        log_warn("feed", "NO PROVIDER ANSWERS: SHOWING SIMULATED DATA", "waited_ms=%llu",
+                 (unsigned long long)(loop_now_ms(f->opts.loop) - f->started_ms));
         use(f, true);
     }
     buf_fini(&error);
@@ -287,9 +288,14 @@ static void auto_due(void *self)
             probe_live(f);
         }
         look_again(f, LIVE_PROBE_MS);
-    } else if (sources_answered(f->sources)) {
+        return;
+    }
+    if (sources_answered(f->sources)) {
         return; /* live it is, and live it stays: what fails now is marked stale */
-    } else if (loop_now_ms(f->opts.loop) - f->started_ms >= AUTO_WAIT_MS) {
+    }
+    uint64_t waited_ms = loop_now_ms(f->opts.loop) - f->started_ms;
+    if (waited_ms >= AUTO_WAIT_MS ||
+        (waited_ms >= AUTO_FAILED_MS && sources_unreachable(f->sources))) {
         go_simulated(f);
     } else {
         look_again(f, AUTO_LOOK_MS);

@@ -535,3 +535,20 @@ bool sources_answered(const struct sources *s)
 {
     return s->answered;
 }
+
+bool sources_unreachable(const struct sources *s)
+{
+    uint64_t failed = 0;
+    for (int p = 0; p < PROVIDER_COUNT; p++) {
+        if (s->hosts[p].ok) {
+            return false;
+        }
+        failed += s->hosts[p].failed;
+    }
+    for (int i = 0; i < ENDPOINT_COUNT; i++) {
+        if (s->flights[i].job) {
+            return false;
+        }
+    }
+    return failed > 0;
+}

@@ -74,5 +74,7 @@ typedef void (*sources_health_fn)(void *self, const struct host_health *health);
 void sources_health_each(struct sources *s, sources_health_fn fn, void *self);
 /* Some provider has answered with a value since the start. */
 bool sources_answered(const struct sources *s);
+/* All that was asked since the start has failed, and nothing is under way. */
+bool sources_unreachable(const struct sources *s);
 
 #endif

@@ -1045,6 +1045,31 @@ TEST(what_the_summary_needs_is_never_short_of_requests_for_the_outlook)
 }
 #endif
 
+TEST(unreachable_is_when_all_that_was_asked_has_failed)
+{
+    struct world *w = world_new();
+    all(w, (struct script){.err = ERR_TIMEOUT, .delay_ms = 1000});
+    world_start(w);
+    pass(w, 500);
+    assert_false(sources_unreachable(w->sources)); /* under way */
+    world_free(w);
+
+    w = world_new();
+    all(w, (struct script){.err = ERR_UNAVAILABLE});
+    world_start(w);
+    pass(w, 500);
+    assert_true(sources_unreachable(w->sources));
+    world_free(w);
+
+    w = world_new();
+    all(w, (struct script){.status = 500});
+    w->scripts[EP_ALTERNATIVE_FNG] = (struct script){0};
+    world_start(w);
+    pass(w, 500);
+    assert_false(sources_unreachable(w->sources));
+    world_free(w);
+}
+
 TEST(a_list_that_is_not_there_leaves_its_provider_well)
 {
     struct world *w = world_new();
@@ -1137,6 +1162,7 @@ int main(void)
         cmocka_unit_test(a_month_of_any_profile_stays_within_coingeckos_limit),
         cmocka_unit_test(what_the_summary_needs_is_never_short_of_requests_for_the_outlook),
 #endif
+        cmocka_unit_test(unreachable_is_when_all_that_was_asked_has_failed),
         cmocka_unit_test(a_list_that_is_not_there_leaves_its_provider_well),
         cmocka_unit_test(implausible_change_of_the_whole_market_is_not_used),
         cmocka_unit_test(stop_in_flight_leaves_nothing_behind),
