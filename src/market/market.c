@@ -118,7 +118,8 @@ enum err market_add_symbol(struct market *m, struct str symbol, uint32_t *id)
             return e;
         }
         m->symbols[m->count++] = s;
-        m->usdt = str_eq(key, STR("USDT")) ? s->id : m->usdt;
+        s->state.is_rate = str_eq(key, STR("USDT"));
+        m->usdt = s->state.is_rate ? s->id : m->usdt;
     }
     *id = s->id;
     return OK;

@@ -4,8 +4,9 @@
  * live USDT/USD rate (the symbol USDT itself, median of its own feeds); while no rate is known a
  * price that only USDT feeds give stays in USDT and says so (`quote`). Feeds more than OUTLIER_PCT
  * from the median of three or more are left out and counted; of two that differ by more than half
- * the one nearer to the last price is used. A feed is fresh while it is confirmed (market_confirm,
- * or any tick) within its venue's time; a silent feed never looks alive.
+ * (of USDT's: by more than OUTLIER_PCT) the one nearer to the last price is used. A feed is fresh
+ * while it is confirmed (market_confirm, or any tick) within its venue's time; a silent feed never
+ * looks alive.
  *
  * A feed says its last trade while that is at most a minute old, else the middle of its book if
  * that is narrow, else its last trade, which counts only while no other feed has anything better.

@@ -16,7 +16,7 @@ void quote_reset(struct quote_state *s)
 {
     uint64_t version = s->quote.version;
     const struct quote_state before = *s;
-    *s = (struct quote_state){.next_change_ms = INT64_MAX};
+    *s = (struct quote_state){.next_change_ms = INT64_MAX, .is_rate = before.is_rate};
     s->quote = (struct quote){.version = version + 1,
                               .reason = "no feed has said anything yet",
                               .change_24h_pct = NAN,
@@ -342,7 +342,8 @@ static void drop_outliers(struct quote_state *s, struct choice *c)
                 leave_out(s, c, i);
             }
         }
-    } else if (c->count == 2 && !within(c->value[1], c->value[0], JUMP_MAX)) {
+    } else if (c->count == 2 && !within(c->value[1], c->value[0],
+                                        s->is_rate ? MARKET_OUTLIER_PCT / 100 : JUMP_MAX)) {
         /* Their mean would be nobody's price. */
         double last = s->quote.known ? decimal_double(s->quote.price) : NAN;
         bool second = fabs(c->value[1] - last) < fabs(c->value[0] - last);

@@ -27,6 +27,7 @@ struct quote_state {
     struct quote quote;
     struct feed_state feeds[MARKET_VENUES];
     uint8_t fresh;          /* a bit per venue, as last made known */
+    bool is_rate;           /* all others are converted by it: its feeds must agree closely */
     int64_t next_change_ms; /* time alone changes nothing before it */
 };
 

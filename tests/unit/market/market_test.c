@@ -186,6 +186,19 @@ TEST(usdt_is_converted_at_the_live_rate)
     market_free(r.m);
 }
 
+TEST(one_venue_can_t_spoil_the_rate_that_converts_the_others)
+{
+    struct rig r;
+    begin(&r);
+    rate(&r, MARKET_COINBASE, "0.999");
+    rate(&r, MARKET_KRAKEN, "1.05"); /* 5 % off: not their mean */
+    assert_near(market_usdt_rate(r.m), 0.999, 1e-12);
+    assert_true(market_quote(r.m, r.usdt)->feeds[MARKET_KRAKEN].outlier);
+    rate(&r, MARKET_KRAKEN, "1.001");
+    assert_near(market_usdt_rate(r.m), 1.0, 1e-12);
+    market_free(r.m);
+}
+
 TEST(without_a_rate_the_price_stays_in_usdt_and_says_so)
 {
     struct rig r;
@@ -601,6 +614,7 @@ int main(void)
         cmocka_unit_test(nothing_said_is_unknown_with_a_reason),
         cmocka_unit_test(median_of_one_two_and_three_feeds),
         cmocka_unit_test(usdt_is_converted_at_the_live_rate),
+        cmocka_unit_test(one_venue_can_t_spoil_the_rate_that_converts_the_others),
         cmocka_unit_test(without_a_rate_the_price_stays_in_usdt_and_says_so),
         cmocka_unit_test(an_outlier_of_three_is_left_out_and_counted),
         cmocka_unit_test(of_two_far_apart_the_one_near_the_last_price_counts),
