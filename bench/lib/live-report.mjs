@@ -44,7 +44,7 @@ function ingestTable(records) {
   return [
     "### In: a recorded frame's way through the server, one core\n\n" +
       `Replay of the two BTC tapes (${runs[0].items} frames: trades, book tickers, depth) at \`--speed max\` with \`--publish-log\`: unzipped, parsed, market, candles, indicators, published. ` +
-      "CPU is of all threads, that of a start with a tape of one frame taken off. The parse alone is jansson's `json_loadb` of the same frames in memory (`bench/parse`).\n\n" +
+      "CPU is of all threads, that of a start with a tape of one frame taken off. The parse alone is jansson's `json_loadb` of the same frames in memory (`bench/parse.c`).\n\n" +
       table(["messages/s", "messages/s of CPU", "ns CPU each", "ns of the parse alone", "ratio"], [[...row, number(of(runs, (r) => r.ratio))]]),
   ];
 }
@@ -62,7 +62,7 @@ function latencyTable(records) {
   return [
     `### Through: 5,000 trades/s in, ${all[0].clients} clients of price_updates\n\n` +
       "Milliseconds from the exchange's `write()` of a trade to the return of the client's `read()` that brings its price or a later one of the symbol, over all trades and clients. " +
-      "One program (`bench/live`) is the exchange and all clients, so there is one clock; what it is late by counts against the server. How long it was ready to run and others had its core stands last: more than a few ms/s, and the tails are the machine's. 20 symbols, trades evenly spaced, one frame a trade.\n\n" +
+      "One program (`bench/live.c`) is the exchange and all clients, so there is one clock; what it is late by counts against the server. How long it was ready to run and others had its core stands last: more than a few ms/s, and the tails are the machine's. 20 symbols, trades evenly spaced, one frame a trade.\n\n" +
       table(["server", "symbols a client", "p50", "p99", "best p99", "p99.9", "messages a trade and client", "bytes each", "client waited, ms/s"], rows),
   ];
 }
@@ -124,7 +124,7 @@ function pacedTable(records) {
   });
   return [
     "### GET of the summary at 10,000/s beside 1,000 idle clients\n\n" +
-      "Milliseconds from when the request was due (`bench/paced`, 64 connections); all answer the same bytes. Medians over rotations, and the best p99 of them.\n\n" +
+      "Milliseconds from when the request was due (`bench/paced.c`, 64 connections); all answer the same bytes. Medians over rotations, and the best p99 of them.\n\n" +
       table(["server", "p50", "p99", "best p99", "p99.9", "client waited, ms/s"], rows),
   ];
 }
