@@ -138,7 +138,8 @@ for (const { io, skip } of await backEnds()) {
         'four updates');
       const times = slow.events.filter((e) => e.event === 'market_update' && e.data.BTC).map((e) => e.at);
       assert.ok(Date.now() - began >= 2_500, `four in ${Date.now() - began} ms`);
-      for (let i = 1; i < times.length; i++) assert.ok(times[i] - times[i - 1] > 700, `${times}`);
+      /* one may be read late here, and the next in time */
+      assert.ok(times.at(-1) - times[0] > 1_000 * (times.length - 1) - 700, `${times}`);
       const newest = slow.events.filter((e) => e.data?.BTC).at(-1);
       const row = newest.data.BTC;
       const late = fast.events.filter((e) => e.data?.BTC && e.at < newest.at - 1_500).at(-1)?.data.BTC;

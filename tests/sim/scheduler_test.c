@@ -951,16 +951,6 @@ TEST(live_feed_makes_rest_tickers_unnecessary)
     world_free(w);
 }
 
-static uint64_t requests(const struct world *w, enum provider_id provider)
-{
-    uint64_t count = 0;
-    for (int i = 0; i < ENDPOINT_COUNT; i++) {
-        bool of = endpoint_row((enum endpoint_id)i)->provider == provider;
-        count += of ? w->asked[i] : 0;
-    }
-    return count;
-}
-
 TEST(outlook_comes_behind_the_summary_and_names_its_source)
 {
     struct world *w = world_new();
@@ -994,6 +984,16 @@ TEST(outlook_comes_behind_the_summary_and_names_its_source)
 /* Four simulated months on one thread: under the race detector they take minutes and show nothing.
  */
 #ifndef __SANITIZE_THREAD__
+static uint64_t requests(const struct world *w, enum provider_id provider)
+{
+    uint64_t count = 0;
+    for (int i = 0; i < ENDPOINT_COUNT; i++) {
+        bool of = endpoint_row((enum endpoint_id)i)->provider == provider;
+        count += of ? w->asked[i] : 0;
+    }
+    return count;
+}
+
 TEST(a_month_of_any_profile_stays_within_coingeckos_limit)
 {
     static const struct {
