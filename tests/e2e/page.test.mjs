@@ -186,6 +186,8 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
 
   test('with nothing to reach it says so, keeps the last values, and comes back by itself', async () => {
     const { mock, page } = await open();
+    await waitText(page, '#btc-price', '$91,234.56'); /* live it is before the first value came */
+    await waitText(page, '[data-symbol=BTC] .price', '91,234.56');
     mock.webSocket = 'refuse';
     mock.http = 'refuse';
     mock.drop();
