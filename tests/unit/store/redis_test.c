@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -545,6 +546,11 @@ static void names_are_resolved_beside_the_loop(void **state)
      * allocation in one of them ends the program. */
     skip();
 #endif
+    struct addrinfo *known = NULL;
+    if (getaddrinfo("localhost", NULL, NULL, &known) != 0) {
+        skip(); /* a machine without /etc/hosts, such as a bare folder made by debootstrap */
+    }
+    freeaddrinfo(known);
     struct buf url = {0}, error = {0};
     buf_printf(&url, "redis://localhost:%u", f->port);
     assert_int_equal(redis_new(f->loop, buf_str(&url), &f->redis, &error), OK);
