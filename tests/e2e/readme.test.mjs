@@ -51,7 +51,7 @@ const command = (text, enough) => printed('sh', ['-ec', text], enough);
 
 describe('the examples of the README', () => {
   let server;
-  const here = (text) => text.replaceAll('localhost:8000', `localhost:${server.port}`);
+  const here = (text) => text.replaceAll('localhost:8000', `127.0.0.1:${server.port}`);
   before(async () => {
     server = await startServer({ source: 'demo', env: { COINCAST_API_TOKEN: TOKEN } });
     await until(async () => {

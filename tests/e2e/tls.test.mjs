@@ -34,7 +34,7 @@ for (const { io, skip } of await backEnds()) {
       headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' } })
       .then((a) => { assert.equal(a.status, 200, a.bytes.toString()); return JSON.parse(a.bytes); });
     const connect = (options = {}) =>
-      Client.connect(`wss://localhost:${port}/ws`, { ca, ...options });
+      Client.connect(`wss://127.0.0.1:${port}/ws`, { ca, servername: 'localhost', ...options });
 
     before(async () => {
       dir = await mkdtemp(join(tmpdir(), 'coincast-tls-'));
@@ -147,7 +147,7 @@ for (const { io, skip } of await backEnds()) {
     });
 
     test('a client that does not trust the certificate is told nothing', async () => {
-      await assert.rejects(Client.connect(`wss://localhost:${port}/ws`), /self.signed|certificate/);
+      await assert.rejects(Client.connect(`wss://127.0.0.1:${port}/ws`, { servername: 'localhost' }), /self.signed|certificate/);
       assert.equal((await ask('/healthz')).status, 200);
     });
 
