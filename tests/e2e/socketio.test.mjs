@@ -391,6 +391,9 @@ for (const { io, skip } of await backEnds()) {
       const clients = await Promise.all(WAYS.map((way) => Sio.connect(server.origin, { transports: way.transports })));
       await until(() => clients[2].transport === 'websocket', 'the upgrade');
       for (const c of clients) await c.ask('subscribe', { channels: ['app:x'] });
+      /* Who is between two polls can't be told: the next one finds nobody. */
+      await until(async () => /^coincast_engine_polls_parked 1$/m.test((await request(server, '/metrics')).text),
+        'the poll waits');
       await server.stop();
       for (const c of clients) {
         const told = await c.next('server_shutdown');
