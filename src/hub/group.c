@@ -53,6 +53,21 @@ static void unlink_sub(struct gsub *s)
     moved.group->subs[moved.sub].chan_slot = s->chan_slot;
 }
 
+/* Whether there is something that a new member is given first. */
+static bool has_state(const struct chan *c, const struct keyset *keys)
+{
+    const struct table *t = c->table;
+    if (!t || !keys) {
+        return t ? t->top_seq > 0 : c->last_count > 0;
+    }
+    for (uint32_t i = 0; i < keys->count; i++) {
+        if (keys->keys[i] < t->cap && t->rows[keys->keys[i]].frame) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct group *group_intern(struct fanout *f, enum frame_form form, struct group_want *wants,
                            size_t count)
 {
@@ -75,6 +90,10 @@ struct group *group_intern(struct fanout *f, enum frame_form form, struct group_
                                    .repeat_ms = wants[i].repeat_ms,
                                    .keys = keyset_ref(wants[i].keys),
                                    .delta = wants[i].delta};
+        if (wants[i].interval_ms && has_state(wants[i].chan, wants[i].keys)) {
+            /* The first member is just being given it: that counts as a message. */
+            g->subs[i].next_due_ms = loop_now_ms(f->loop) + wants[i].interval_ms;
+        }
         link_sub(g, i);
         if (wants[i].chan->table) {
             table_attach(g, i);

@@ -146,6 +146,30 @@ TEST(a_set_that_is_quiet_is_repeated_and_one_that_is_not_is_not)
     world_free(w);
 }
 
+TEST(what_a_new_client_is_given_first_counts_against_its_rate)
+{
+    struct world *w = world_new();
+    uint32_t key = 0, unknown = 1;
+    say(w, 0, "1", "1");
+    settle_all(w, 1);
+    join(w, FORM_WS, (struct fanout_sub){.keys = &key, .key_count = 1, .interval_ms = 500});
+    say(w, 0, "2", "1");
+    settle_all(w, 2);
+    rig_turn(w->rig, 497);
+    assert_texts(&w->c, "");
+    rig_turn(w->rig, 1);
+    assert_texts(&w->c, "{\"type\":\"prices\",\"data\":{\"A\":{\"p\":2,\"q\":1}}" TIME
+                        ",\"mode\":\"demo\",\"cursor\":\"10-2\"}|");
+    /* With nothing to be given first, the first message comes at once. */
+    fanout_leave(w->rig->fanout, &w->c.member);
+    join(w, FORM_WS, (struct fanout_sub){.keys = &unknown, .key_count = 1, .interval_ms = 500});
+    say(w, 1, "3", "3");
+    settle_all(w, 1);
+    assert_texts(&w->c, "{\"type\":\"prices\",\"data\":{\"B\":{\"p\":3,\"q\":3}}" TIME
+                        ",\"mode\":\"demo\",\"cursor\":\"10-3\"}|");
+    world_free(w);
+}
+
 TEST(keys_can_be_added_and_taken_out)
 {
     struct world *w = world_new();
@@ -247,6 +271,7 @@ int main(void)
         cmocka_unit_test(a_delta_has_what_changed_and_null_for_what_became_unknown),
         cmocka_unit_test(a_stalled_client_is_told_what_it_was_spared_and_gets_one_message),
         cmocka_unit_test(a_set_that_is_quiet_is_repeated_and_one_that_is_not_is_not),
+        cmocka_unit_test(what_a_new_client_is_given_first_counts_against_its_rate),
         cmocka_unit_test(keys_can_be_added_and_taken_out),
         cmocka_unit_test(a_first_look_and_a_return_give_the_rows_of_the_set_as_one_message),
         cmocka_unit_test(rows_that_a_shard_lost_come_with_the_next_message),
