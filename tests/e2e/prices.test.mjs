@@ -137,7 +137,7 @@ describe('prices', { concurrency: both.length }, () => {
       const rows = await Rows.upTo(server, seqOf(all.at(-1).cursor));
       for (const m of all) rows.assertNewest(m);
       for (const symbol of SYMBOLS) {
-        const updates = all.slice(1).filter((m) => m.data[symbol]).length;
+        const updates = all.filter((m) => m.data[symbol]).length; /* what it was given first counts */
         assert.ok(updates <= 2 * seconds + 1, `${symbol}: ${updates} in ${seconds} s`);
       }
       const [from, to] = [all[0], all.at(-1)].map((m) => seqOf(m.cursor));

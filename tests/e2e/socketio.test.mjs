@@ -358,7 +358,7 @@ for (const { io, skip } of await backEnds()) {
         html = page.replaceAll(server.origin, own.origin);
         await tab.goto(`${origin}/`);
         await tab.waitForFunction(() => window.ok && window.rows.BTC?.price > 0, undefined, { timeout: 15_000 });
-        assert.equal(await tab.evaluate(() => s.io.engine.transport.name), 'websocket');
+        await tab.waitForFunction(() => s.io.engine.transport.name === 'websocket', undefined, { timeout: 15_000 });
       } finally {
         await browser.close();
         host.closeAllConnections();
