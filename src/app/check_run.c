@@ -3,6 +3,7 @@
 
 #include "app/check_text.h"
 #include "app/options.h"
+#include "app/outgoing.h"
 #include "base/log.h"
 #include "net/net.h"
 #include "sources/budget.h"
@@ -19,7 +20,7 @@ enum { ALL_WITHIN_MS = 15000, REDIS_WITHIN_MS = 2000, REDIS_LOOK_MS = 20 };
 
 /* What is tried, in the order in which it is told; the providers follow. */
 enum { CERT_SOON_DAYS = 14 };
-enum item_id { ITEM_DATA, ITEM_REDIS, ITEM_TLS, ITEM_PROVIDERS };
+enum item_id { ITEM_DATA, ITEM_REDIS, ITEM_TLS, ITEM_OUTGOING, ITEM_PROVIDERS };
 enum { ITEM_COUNT = ITEM_PROVIDERS + PROVIDER_COUNT };
 
 struct check;
@@ -236,6 +237,20 @@ static void try_tls(struct check *c)
     buf_fini(&error);
 }
 
+/* ---- the way out ---- */
+
+static void try_outgoing(struct check *c)
+{
+    struct item *it = &c->items[ITEM_OUTGOING];
+    struct buf text = {0};
+    enum err e = outgoing_check(c->options, &text);
+    if (e == OK) {
+        outgoing_text(c->options, &text);
+    }
+    end_item(it, e == OK ? CHECK_OK : CHECK_FAIL, false, "%s", buf_text(&text));
+    buf_fini(&text);
+}
+
 /* ---- providers ---- */
 
 static enum provider_id provider_of(const struct item *it)
@@ -403,6 +418,7 @@ static void name_items(struct check *c)
     c->items[ITEM_DATA].name = "database";
     c->items[ITEM_REDIS].name = "redis";
     c->items[ITEM_TLS].name = "tls";
+    c->items[ITEM_OUTGOING].name = "outgoing";
     for (int p = 0; p < PROVIDER_COUNT; p++) {
         provider_item(c, (uint32_t)p)->name = provider_row((enum provider_id)p)->name;
         provider_item(c, (uint32_t)p)->endpoint = endpoint_row(asked[p]);
@@ -435,6 +451,7 @@ static int try_all(struct check *c)
     c->store = budget_store_db(c->db);
     try_redis(c);
     try_tls(c);
+    try_outgoing(c);
     for (int p = 0; p < PROVIDER_COUNT; p++) {
         try_provider(c, (enum provider_id)p);
     }
@@ -455,7 +472,7 @@ int check_run(const struct options *options)
 {
     struct check c = {.options = options};
     if (loop_new(&(struct loop_opts){.io = IO_EPOLL}, &c.loop) != OK ||
-        fetch_curl_new(c.loop, &c.fetch) != OK) {
+        fetch_curl_new(c.loop, &options->outward, &c.fetch) != OK) {
         fputs("coincast: check cannot set up a loop and HTTP\n", stderr);
         loop_free(c.loop);
         return 1;

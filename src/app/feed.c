@@ -310,7 +310,7 @@ enum err feed_new(const struct feed_opts *opts, struct feed **out, struct buf *e
     f->opts = *opts;
     f->store = budget_store_db(opts->db);
     list_init(&f->asked);
-    enum err e = fetch_curl_new(opts->loop, &f->fetch);
+    enum err e = fetch_curl_new(opts->loop, &opts->options->outward, &f->fetch);
     if (e != OK) {
         buf_printf(error, "cannot set up HTTP: %s", err_text(e));
         mem_free(f);

@@ -466,9 +466,9 @@ enum err markets_new(const struct markets_opts *opts, struct markets **out, stru
                                                     .self = m});
     m->moods = moods_new(&(struct moods_opts){
         .loop = m->loop, .market = m->market, .candles = m->candles, .summary = opts->summary});
-    enum err e = fetch_curl_new(m->loop, &m->fetch);
+    enum err e = fetch_curl_new(m->loop, &opts->options->outward, &m->fetch);
     if (e == OK) {
-        e = link_curl_new(m->loop, &m->link);
+        e = link_curl_new(m->loop, &opts->options->outward, &m->link);
     }
     if (e != OK) {
         buf_printf(error, "cannot set up connections to the exchanges: %s", err_text(e));

@@ -210,6 +210,19 @@ const struct conf_row option_rows[] = {
      .fallback = "0",
      .help = "A proxy in front does TLS and access; no warning about listening openly.",
      AT(trusted_proxy)},
+    {.name = "COINCAST_CA_FILE",
+     .type = CONF_TEXT,
+     .help =
+         "PEM file: providers and exchanges must show a certificate issued by one of these; unset: "
+         "the system's.",
+     AT(outward.ca_file)},
+    {.name = "COINCAST_PROXY",
+     .type = CONF_URL,
+     .choices = "http|https|socks4|socks4a|socks5|socks5h",
+     .secret = true,
+     .help = "Proxy to providers and exchanges, scheme://[user:password@]host:port; unset: as "
+             "https_proxy, http_proxy and all_proxy say. NO_PROXY and loopback go without.",
+     AT(outward.proxy)},
     {.name = "COINCAST_RECORD",
      .type = CONF_TEXT,
      .help = "File to which upstream traffic is appended.",

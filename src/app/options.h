@@ -4,6 +4,7 @@
 #define APP_OPTIONS_H
 #include "base/conf.h"
 #include "market/market.h"
+#include "sources/outward.h"
 #include "sources/source.h"
 
 enum source_kind { SOURCE_LIVE, SOURCE_DEMO, SOURCE_AUTO, SOURCE_NONE, SOURCE_REPLAY };
@@ -28,6 +29,7 @@ struct options {
     char *api_token;
     char *origins;
     char *tls_cert, *tls_key;
+    struct outward outward;
     int64_t drain_ms;
     int64_t seed;
     bool limit_loopback;

@@ -1,6 +1,7 @@
 /* Making the parts of a server and joining them. This is the one place where all parts meet; it
  * holds no rules of its own. SPDX-License-Identifier: MIT */
 #include "app/app.h"
+#include "app/outgoing.h"
 #include "app/server_in.h"
 #include "base/alloc.h"
 #include "base/log.h"
@@ -393,16 +394,24 @@ static enum err open_feed(struct server *s, struct buf *error)
     if (s->kind == SOURCE_NONE) {
         return OK;
     }
-    enum err e = markets_new(&(struct markets_opts){.loop = s->loop,
-                                                    .options = &s->options,
-                                                    .db = s->db,
-                                                    .recorder = s->recorder,
-                                                    .summary = &s->summary,
-                                                    .summary_changed = on_changed,
-                                                    .feed_price = on_feed_price,
-                                                    .mode_changed = on_feed_mode,
-                                                    .self = s},
-                             &s->markets, error);
+    bool asks = s->kind == SOURCE_LIVE || s->kind == SOURCE_AUTO;
+    enum err e = asks ? outgoing_check(&s->options, error) : OK;
+    if (e != OK) {
+        return e;
+    }
+    if (asks) {
+        outgoing_log(&s->options);
+    }
+    e = markets_new(&(struct markets_opts){.loop = s->loop,
+                                           .options = &s->options,
+                                           .db = s->db,
+                                           .recorder = s->recorder,
+                                           .summary = &s->summary,
+                                           .summary_changed = on_changed,
+                                           .feed_price = on_feed_price,
+                                           .mode_changed = on_feed_mode,
+                                           .self = s},
+                    &s->markets, error);
     if (e != OK || s->kind == SOURCE_REPLAY) {
         return e;
     }

@@ -4,15 +4,15 @@
  * start() never calls back from inside itself; every start ends in exactly one `done`, unless it
  * was cancelled. A request has 10 s in all and a ceiling for the inflated body. TLS is verified;
  * only http:// and https:// exist; redirects are not followed (an API that moved is an answer worth
- * reading). Proxies come from the environment as curl documents them. One flight per URL is the
- * caller's part: an end point of the scheduler has one URL and one flight.
- * Main thread. SPDX-License-Identifier: MIT */
+ * reading). Certificates and proxies: outward.h. One flight per URL is the caller's part: an end
+ * point of the scheduler has one URL and one flight. Main thread. SPDX-License-Identifier: MIT */
 #ifndef SOURCES_FETCH_H
 #define SOURCES_FETCH_H
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/loop.h"
 #include "base/str.h"
+#include "sources/outward.h"
 
 #define FETCH_TIMEOUT_MS 10000
 
@@ -52,8 +52,10 @@ struct fetch {
     const struct fetch_ops *ops;
 };
 
-/* The real one, by libcurl on `l`. */
-enum err fetch_curl_new(struct loop *l, struct fetch **out) MUST_CHECK;
+/* The real one, by libcurl on `l`. `outward` outlives it; NULL: the system's certificates, the
+ * environment's proxy. */
+enum err fetch_curl_new(struct loop *l, const struct outward *outward,
+                        struct fetch **out) MUST_CHECK;
 
 /* Retry-After (RFC 9110 10.2.3): seconds or a date; milliseconds from `now_wall_ms`, 0 when it is
  * absent, unreadable, nothing or past. */

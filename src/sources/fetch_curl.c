@@ -3,11 +3,13 @@
 #include "sources/fetch.h"
 
 #include "base/alloc.h"
-#include "sources/curl_loop.h"
+#include "sources/curl_dial.h"
+#include "wire/http1.h"
 
 struct curl_fetch {
     struct fetch base;
     struct curl_loop curl;
+    const struct outward *outward;
     struct list jobs;
 };
 
@@ -19,10 +21,9 @@ struct fetch_job {
     fetch_done_fn done;
     void *self;
     uint32_t max_bytes;
-    bool too_large;
+    bool too_large, proxied;
     uint64_t began_us;
     struct buf body, etag, retry_after, upstream, date, content_type, used_weight;
-    char error[CURL_ERROR_SIZE];
 };
 
 static void job_free(struct fetch_job *job)
@@ -52,6 +53,7 @@ static enum err err_of(const struct fetch_job *job, CURLcode code)
     case CURLE_OPERATION_TIMEDOUT:
         return ERR_TIMEOUT;
     case CURLE_COULDNT_CONNECT:
+    case CURLE_PROXY:
         return ERR_REFUSED;
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
@@ -74,7 +76,7 @@ static enum err err_of(const struct fetch_job *job, CURLcode code)
 }
 
 /* curl's own error text may quote the URL; these sentences don't. */
-static const char *why_of(enum err e)
+static const char *why_of(enum err e, bool proxied)
 {
     switch (e) {
     case OK:
@@ -82,13 +84,8 @@ static const char *why_of(enum err e)
     case ERR_LIMIT:
         return "the answer is larger than it may be";
     case ERR_TIMEOUT:
-        return "no complete answer within 10 s";
-    case ERR_REFUSED:
-        return "the connection was refused";
-    case ERR_NOT_FOUND:
-        return "the host name is not known";
-    case ERR_TLS:
-        return "the secure connection failed or its certificate is not trusted";
+        return proxied ? "no complete answer by way of the proxy within 10 s"
+                       : "no complete answer within 10 s";
     case ERR_UNSUPPORTED:
         return "the address is not an http:// or https:// one";
     case ERR_CLOSED:
@@ -112,9 +109,12 @@ static void finish(struct fetch_job *job, CURLcode code)
         .took_us = loop_exact_us(job->owner->curl.loop) - job->began_us,
     };
     long status = 0;
+    char room[128];
     curl_easy_getinfo(job->easy, CURLINFO_RESPONSE_CODE, &status);
     a.status = (int)status;
-    a.why = why_of(a.err);
+    a.why = curl_dial_why(job->easy, job->too_large ? CURLE_OK : code, job->proxied, room,
+                          sizeof(room));
+    a.why = a.why[0] ? a.why : why_of(a.err, job->proxied);
     list_remove(&job->node); /* cancel of this job from inside `done` finds it ended */
     job->done(job->self, &a);
     job_free(job);
@@ -186,22 +186,22 @@ static void add_header(struct fetch_job *job, const char *name, struct str value
     buf_fini(&line);
 }
 
-static void set_options(struct fetch_job *job, const char *url)
+static void set_options(struct fetch_job *job, struct str url)
 {
     CURL *e = job->easy;
-    curl_easy_setopt(e, CURLOPT_URL, url);
+    struct buf text = {0};
+    struct http_url parts = {0};
+    if (http_parse_url(url, &parts) != OK) {
+        parts = (struct http_url){0}; /* curl says what it thinks of it */
+    }
+    job->proxied = curl_dial_set(e, job->owner->outward, parts.scheme, parts.host);
+    buf_add_str(&text, url);
+    curl_easy_setopt(e, CURLOPT_URL, buf_text(&text)); /* copied, as all texts but header lists */
+    buf_fini(&text);
     curl_easy_setopt(e, CURLOPT_PRIVATE, job);
-    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, job->error);
-    curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* no waiting for a name that does not resolve */
-    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)FETCH_TIMEOUT_MS);
     curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "");
-    curl_easy_setopt(e, CURLOPT_USERAGENT, "coincast");
     curl_easy_setopt(e, CURLOPT_HTTPHEADER, job->headers);
     curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(e, CURLOPT_WRITEDATA, job);
@@ -214,7 +214,6 @@ static struct fetch_job *start(struct fetch *base, const struct fetch_request *r
 {
     struct curl_fetch *f = containerof(base, struct curl_fetch, base);
     struct fetch_job *job = mem_zero(sizeof(*job));
-    struct buf url = {0};
     job->owner = f;
     job->done = done;
     job->self = self;
@@ -232,9 +231,7 @@ static struct fetch_job *start(struct fetch *base, const struct fetch_request *r
     if (r->header.len > 0) {
         add_header(job, "", r->header);
     }
-    buf_add_str(&url, r->url);
-    set_options(job, buf_text(&url)); /* curl copies texts, but for the header list */
-    buf_fini(&url);
+    set_options(job, r->url);
     curl_multi_add_handle(f->curl.multi, job->easy);
     return job;
 }
@@ -257,7 +254,7 @@ static void fetch_free(struct fetch *base)
     mem_free(f);
 }
 
-enum err fetch_curl_new(struct loop *l, struct fetch **out)
+enum err fetch_curl_new(struct loop *l, const struct outward *outward, struct fetch **out)
 {
     static const struct fetch_ops ops = {.start = start, .cancel = cancel, .free = fetch_free};
     struct curl_fetch *f = mem_zero(sizeof(*f));
@@ -267,6 +264,7 @@ enum err fetch_curl_new(struct loop *l, struct fetch **out)
         return e;
     }
     f->base.ops = &ops;
+    f->outward = outward;
     list_init(&f->jobs);
     curl_multi_setopt(f->curl.multi, CURLMOPT_MAX_HOST_CONNECTIONS, 2L);
     *out = &f->base;

@@ -1,11 +1,12 @@
 /* link: one outgoing WebSocket connection, as the feeds see it: a function table, so that tests put
- * scripted exchanges behind it. The real one (link_curl.c) dials with libcurl (names, proxies, TLS
- * verified) and speaks wire/ws in the client's role. Everything on the loop's thread.
- * SPDX-License-Identifier: MIT */
+ * scripted exchanges behind it. The real one (link_curl.c) dials with libcurl (names, and as
+ * outward.h says, proxies and TLS, verified) and speaks wire/ws in the client's role. Everything on
+ * the loop's thread. SPDX-License-Identifier: MIT */
 #ifndef SOURCES_LINK_H
 #define SOURCES_LINK_H
 #include "base/loop.h"
 #include "base/str.h"
+#include "sources/outward.h"
 
 struct link_conn;
 
@@ -38,6 +39,7 @@ struct link {
 #define LINK_MAX_MESSAGE ((size_t)16 << 20)
 #define LINK_OPEN_TIMEOUT_MS 10000
 
-enum err link_curl_new(struct loop *l, struct link **out) MUST_CHECK;
+/* `outward` outlives it; NULL: the system's certificates, the environment's proxy. */
+enum err link_curl_new(struct loop *l, const struct outward *outward, struct link **out) MUST_CHECK;
 
 #endif

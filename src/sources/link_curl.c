@@ -12,7 +12,7 @@
 #include "sources/link.h"
 
 #include "base/alloc.h"
-#include "sources/curl_loop.h"
+#include "sources/curl_dial.h"
 #include "wire/http1.h"
 #include "wire/ws.h"
 
@@ -31,6 +31,7 @@ enum state { DIALING, HANDSHAKE, OPEN, CLOSING, ENDED };
 struct curl_link {
     struct link base;
     struct curl_loop curl;
+    const struct outward *outward;
     struct list conns;
     char *bytes; /* READ_BYTES, shared: what is read is used up at once */
 };
@@ -42,12 +43,15 @@ struct link_conn {
     void *self;
     enum state state;
     unsigned busy;
-    bool watching;
+    bool watching, proxied;
     CURL *easy;
     struct watch watch;
     struct timer timer; /* deadline of opening, of closing; the telling of `closed` */
     struct timer again; /* more may be readable than was read in one turn */
-    struct buf request, head, message, out;
+    struct buf request, head, message;
+    struct buf out;     /* what is to be sent */
+    struct buf sending; /* what is being sent, from `sent` on */
+    size_t sent;
     struct str piece; /* the payload so far, while it lies whole in the bytes just read */
     struct ws_decoder decoder;
     char key[WS_KEY_LEN + 1];
@@ -87,6 +91,7 @@ static void conn_free(struct link_conn *c)
     buf_fini(&c->head);
     buf_fini(&c->message);
     buf_fini(&c->out);
+    buf_fini(&c->sending);
     mem_free(c);
 }
 
@@ -128,17 +133,34 @@ static void on_deadline(void *self)
 {
     struct link_conn *c = self;
     c->busy++;
-    end(c, "no WebSocket within 10 s");
+    end(c,
+        c->proxied ? "no WebSocket by way of the proxy within 10 s" : "no WebSocket within 10 s");
     leave(c);
 }
 
 /* ---- sending ---- */
 
+/* What a TLS record was begun with must be there, at the same place, when the socket takes the
+ * rest: so what is being sent is not what grows. */
+static bool next_piece(struct link_conn *c)
+{
+    if (c->sent == c->sending.len) {
+        struct buf done = c->sending;
+        buf_clear(&done);
+        c->sending = c->out;
+        c->out = done;
+        c->out.max = OUT_MAX;
+        c->sent = 0;
+    }
+    return c->sending.len > 0;
+}
+
 static void flush(struct link_conn *c)
 {
-    while (c->out.len > 0 && c->easy) {
+    while (c->easy && next_piece(c)) {
         size_t sent = 0;
-        CURLcode code = curl_easy_send(c->easy, c->out.ptr, c->out.len, &sent);
+        CURLcode code =
+            curl_easy_send(c->easy, c->sending.ptr + c->sent, c->sending.len - c->sent, &sent);
         if (code == CURLE_AGAIN) {
             break;
         }
@@ -146,10 +168,11 @@ static void flush(struct link_conn *c)
             end(c, "the connection broke while sending");
             return;
         }
-        buf_drop(&c->out, sent);
+        c->sent += sent;
     }
     if (c->watching) {
-        watch_set(&c->watch, WATCH_READ | (c->out.len > 0 ? WATCH_WRITE : 0u));
+        bool waits = c->sent < c->sending.len || c->out.len > 0;
+        watch_set(&c->watch, WATCH_READ | (waits ? WATCH_WRITE : 0u));
     }
 }
 
@@ -392,32 +415,24 @@ static void on_ready(void *self, unsigned events)
 
 /* ---- opening ---- */
 
-static const char *why_of(CURLcode code)
+static const char *why_not_dialed(const struct link_conn *c, CURLcode code, char *room,
+                                  size_t room_len)
 {
-    switch (code) {
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY:
-        return "the host name is not known";
-    case CURLE_COULDNT_CONNECT:
-        return "the connection was refused";
-    case CURLE_OPERATION_TIMEDOUT:
-        return "no connection within 10 s";
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-        return "the secure connection failed or its certificate is not trusted";
-    case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
-        return "the address is not a ws:// or wss:// one";
-    default:
-        return "the connection could not be made";
+    const char *why = curl_dial_why(c->easy, code, c->proxied, room, room_len);
+    if (why[0]) {
+        return why;
     }
+    return code == CURLE_OPERATION_TIMEDOUT
+               ? (c->proxied ? "no connection by way of the proxy within 10 s"
+                             : "no connection within 10 s")
+               : "the connection could not be made";
 }
 
 static void on_dialed(void *self, CURL *easy, CURLcode code)
 {
     (void)self;
     struct link_conn *c = NULL;
+    char room[sizeof(c->why)];
     curl_socket_t fd = CURL_SOCKET_BAD;
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&c);
     c->busy++;
@@ -425,7 +440,7 @@ static void on_dialed(void *self, CURL *easy, CURLcode code)
         curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd);
     }
     if (code != CURLE_OK || fd == CURL_SOCKET_BAD) {
-        end(c, why_of(code));
+        end(c, why_not_dialed(c, code, room, sizeof(room)));
     } else if (watch_start(c->owner->curl.loop, &c->watch, fd, WATCH_READ, on_ready, c) != OK) {
         end(c, "the connection cannot be watched");
     } else {
@@ -464,21 +479,15 @@ static void set_options(struct link_conn *c, const struct http_url *url)
     bool v6 = str_find(url->host, ':', 0) != SIZE_MAX;
     buf_printf(&text, "%s://%s%.*s%s:%u/", str_eq(url->scheme, STR("wss")) ? "https" : "http",
                v6 ? "[" : "", STR_ARG(url->host), v6 ? "]" : "", (unsigned)url->port);
+    c->proxied = curl_dial_set(e, c->owner->outward, url->scheme, url->host);
     curl_easy_setopt(e, CURLOPT_URL, buf_text(&text));
     curl_easy_setopt(e, CURLOPT_PRIVATE, c);
-    curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(e, CURLOPT_CONNECT_ONLY, 1L);
     curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
     curl_easy_setopt(e, CURLOPT_HTTPPROXYTUNNEL, 1L); /* frames pass through no other proxy */
-    curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)LINK_OPEN_TIMEOUT_MS);
-    curl_easy_setopt(e, CURLOPT_USERAGENT, "coincast");
     buf_fini(&text);
 }
 
@@ -500,7 +509,7 @@ static struct link_conn *link_open(struct link *base, struct str text,
     list_push(&l->conns, &c->node);
     if (http_parse_url(text, &url) != OK ||
         (!str_eq(url.scheme, STR("ws")) && !str_eq(url.scheme, STR("wss")))) {
-        end(c, why_of(CURLE_URL_MALFORMAT));
+        end(c, "the address is not a ws:// or wss:// one");
         return c;
     }
     c->easy = curl_easy_init();
@@ -526,7 +535,7 @@ static void link_free(struct link *base)
     mem_free(l);
 }
 
-enum err link_curl_new(struct loop *l, struct link **out)
+enum err link_curl_new(struct loop *l, const struct outward *outward, struct link **out)
 {
     static const struct link_ops ops = {
         .open = link_open, .send = link_send, .close = link_close, .free = link_free};
@@ -537,6 +546,7 @@ enum err link_curl_new(struct loop *l, struct link **out)
         return e;
     }
     link->base.ops = &ops;
+    link->outward = outward;
     link->bytes = mem_alloc(READ_BYTES);
     list_init(&link->conns);
     *out = &link->base;

@@ -10,14 +10,14 @@
 #define MAX_RATE 10000
 
 struct settings {
-    const char *listen, *fixtures, *tape;
+    const char *listen, *fixtures, *tape, *tls_cert, *tls_key;
     double speed; /* of the tape; 0: as fast as it goes */
     uint64_t seed, rate;
 };
 
 static const char help[] =
     "usage: coincast upstream [--listen HOST:PORT] [--seed N] [--rate N] [--fixtures DIR]\n"
-    "                         [--tape FILE [--speed N|max]]\n"
+    "                         [--tape FILE [--speed N|max]] [--tls-cert FILE --tls-key FILE]\n"
     "\n"
     "A stand-in for CoinGecko, Alternative.me, TAAPI, Binance, Coinbase and Kraken on one "
     "address,\n"
@@ -34,6 +34,7 @@ static const char help[] =
     "  --fixtures DIR      serve the recorded answers (NAME.json, NAME.meta.json) of that folder\n"
     "  --tape FILE         the WebSockets play that capture: what was subscribed, as it came\n"
     "  --speed N|max       N times as fast as it came, or as fast as it goes (1)\n"
+    "  --tls-cert FILE, --tls-key FILE  PEM files: https:// and wss:// instead of plain\n"
     "  --help              this text\n"
     "\n"
     "It misbehaves on command: POST /_control "
@@ -90,6 +91,18 @@ static bool read_speed(struct settings *s, const char *value)
            (str_to_double(str_of(value), &s->speed) == OK && s->speed > 0);
 }
 
+static bool read_tls_cert(struct settings *s, const char *value)
+{
+    s->tls_cert = value;
+    return true;
+}
+
+static bool read_tls_key(struct settings *s, const char *value)
+{
+    s->tls_key = value;
+    return true;
+}
+
 static const struct word {
     const char *name;
     bool (*read)(struct settings *s, const char *value);
@@ -101,6 +114,8 @@ static const struct word {
     {"--fixtures", read_fixtures, "expected a folder"},
     {"--tape", read_tape, "expected a file"},
     {"--speed", read_speed, "expected a number above 0, or max"},
+    {"--tls-cert", read_tls_cert, "expected a PEM file"},
+    {"--tls-key", read_tls_key, "expected a PEM file"},
 };
 
 /* -1: go on; else the exit code. */
@@ -121,8 +136,8 @@ static int read_words(int argc, char **argv, struct settings *s)
         }
         if (!word) {
             return wrong("does not know", name,
-                         "it takes --listen, --seed, --rate, --fixtures, --tape, --speed and "
-                         "--help");
+                         "it takes --listen, --seed, --rate, --fixtures, --tape, --speed, "
+                         "--tls-cert, --tls-key and --help");
         }
         value = name[equals] == '=' ? name + equals + 1 : i + 1 < argc ? argv[++i] : NULL;
         if (!value || !value[0]) {
@@ -131,6 +146,11 @@ static int read_words(int argc, char **argv, struct settings *s)
         if (!word->read(s, value)) {
             return wrong(word->name, value, word->right);
         }
+    }
+    if (!s->tls_cert != !s->tls_key) {
+        return wrong(s->tls_cert ? "--tls-cert" : "--tls-key",
+                     s->tls_cert ? s->tls_cert : s->tls_key,
+                     "a certificate and its key go together");
     }
     return -1;
 }
@@ -168,7 +188,9 @@ static int serve(struct loop *l, const struct settings *s)
                                                         .rate = (unsigned)s->rate,
                                                         .fixtures = s->fixtures,
                                                         .tape = s->tape,
-                                                        .tape_speed = s->speed},
+                                                        .tape_speed = s->speed,
+                                                        .tls_cert = s->tls_cert,
+                                                        .tls_key = s->tls_key},
                                 &u, &port, &error);
     if (e != OK || fd < 0 || watch_start(l, &signals, fd, WATCH_READ, on_signal, l) != OK) {
         fprintf(stderr, "coincast upstream: %s\n",
@@ -177,8 +199,9 @@ static int serve(struct loop *l, const struct settings *s)
         upstream_free(u);
         return e == ERR_RANGE || e == ERR_SYNTAX ? 2 : 1;
     }
-    printf("coincast upstream: listening on port %u, %s\n", (unsigned)port,
-           s->fixtures || s->tape ? "recorded answers" : "simulated market");
+    printf("coincast upstream: listening on port %u, %s%s\n", (unsigned)port,
+           s->fixtures || s->tape ? "recorded answers" : "simulated market",
+           s->tls_cert ? ", TLS" : "");
     fflush(stdout);
     loop_run(l);
     watch_stop(&signals);

@@ -16,6 +16,7 @@
 struct upstream {
     struct loop *loop;
     struct net_server *server;
+    struct tls_context *tls;
     struct simulator *simulator;
     struct flow *flow;
     struct exchange *exchange;
@@ -321,6 +322,9 @@ enum err upstream_start(const struct upstream_opts *opts, struct upstream **out,
     if (e == OK && opts->tape) {
         e = reel_open(opts->tape, &u->reel, error);
     }
+    if (e == OK && opts->tls_cert) {
+        e = tls_context_new(opts->tls_cert, opts->tls_key, &u->tls, error);
+    }
     if (e != OK) {
         upstream_free(u);
         return e;
@@ -340,6 +344,7 @@ enum err upstream_start(const struct upstream_opts *opts, struct upstream **out,
                                                   .handler = &handler,
                                                   .self = u,
                                                   .user_bytes = sizeof(struct client),
+                                                  .tls = u->tls,
                                                   .max_body = MAX_CONTROL_BYTES * 2});
     e = net_listen(u->server, opts->listen, port);
     if (e != OK) {
@@ -376,6 +381,7 @@ void upstream_free(struct upstream *u)
     if (u->server) {
         net_server_free(u->server);
     }
+    tls_context_free(u->tls);
     exchange_free(u->exchange);
     control_free(u->control);
     reel_free(u->reel);

@@ -24,7 +24,8 @@ struct upstream_opts {
     const char *tape;     /* a capture that the WebSockets play (player.h); then REST has recorded
                              answers or none. NULL: none */
     double tape_speed;    /* 1: as recorded; 0: as fast as it goes */
-    bool quiet;           /* no log line at the start and for each fault that is set */
+    const char *tls_cert, *tls_key; /* PEM files, both or none: https:// and wss:// */
+    bool quiet;                     /* no log line at the start and for each fault that is set */
 };
 
 /* `*port` gets the port taken. On failure `error` gets the sentence. */

@@ -10,7 +10,7 @@ import { redisMissing, startRedis } from './lib/redis.mjs';
 import { freePort, run, startServer, startUpstream } from './lib/server.mjs';
 
 const PROVIDERS = ['coingecko', 'alternative.me', 'taapi', 'binance', 'coinbase', 'kraken'];
-const ITEMS = ['database', 'redis', 'tls', ...PROVIDERS];
+const ITEMS = ['database', 'redis', 'tls', 'outgoing', ...PROVIDERS];
 
 /* Lines as {mark, name, detail}, after a look at their form. */
 function lines(stdout) {

@@ -118,8 +118,8 @@ static void start(struct rig *r)
             .loop = r->loop, .listen = "127.0.0.1:0", .seed = 42, .rate = 20, .quiet = true},
         &r->upstream, &r->port, &error));
     buf_fini(&error);
-    assert_ok(link_curl_new(r->loop, &r->link));
-    assert_ok(fetch_curl_new(r->loop, &r->fetch));
+    assert_ok(link_curl_new(r->loop, NULL, &r->link));
+    assert_ok(fetch_curl_new(r->loop, NULL, &r->fetch));
     r->market = market_new(&(struct market_opts){0});
     assert_ok(market_add_symbol(r->market, STR("BTC"), &r->btc));
     assert_ok(market_add_symbol(r->market, STR("ETH"), &r->eth));

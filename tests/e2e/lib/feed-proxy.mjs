@@ -1,31 +1,36 @@
 /* Between a server and the stand-in's exchange WebSockets: passes frames on, and lets a test change
  * what an exchange says, or answer a handshake as no exchange that is well would. Loopback only.
  * SPDX-License-Identifier: MIT */
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import WebSocket, { WebSocketServer } from 'ws';
 
 /* `change(text)` gives what the server hears instead, null for nothing; `status`, when set, answers
- * every request and handshake. */
-export async function startFeedProxy(upstream) {
+ * every request and handshake; `tls` {cert, key}: files, with which the server is spoken to. */
+export async function startFeedProxy(upstream, tls) {
   const proxy = { change: (text) => text, status: 0, open: new Set(), handshakes: 0 };
   const refuse = (request) => {
     const text = http.STATUS_CODES[proxy.status];
     return `HTTP/1.1 ${proxy.status} ${text}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`;
   };
-  const server = http.createServer((request, response) => {
+  const answer = (request, response) => {
     if (proxy.status) {
       response.writeHead(proxy.status).end();
       return;
     }
     const { 'accept-encoding': _, ...headers } = request.headers;
     const onward = http.request({ host: '127.0.0.1', port: upstream.port, path: request.url, headers },
-      (answer) => {
-        response.writeHead(answer.statusCode, answer.headers);
-        answer.pipe(response);
+      (reply) => {
+        response.writeHead(reply.statusCode, reply.headers);
+        reply.pipe(response);
       });
     onward.on('error', () => response.destroy());
     onward.end();
-  });
+  };
+  const server = tls
+    ? https.createServer({ cert: readFileSync(tls.cert), key: readFileSync(tls.key) }, answer)
+    : http.createServer(answer);
   const accept = new WebSocketServer({ noServer: true });
   accept.on('headers', (headers) => headers.push('X-Coincast-Upstream: simulated'));
   server.on('upgrade', (request, socket, head) => {
@@ -58,8 +63,8 @@ export async function startFeedProxy(upstream) {
   });
   await new Promise((done) => server.listen(0, '127.0.0.1', done));
   const { port } = server.address();
-  proxy.origin = `http://127.0.0.1:${port}`;
-  proxy.ws = `ws://127.0.0.1:${port}`;
+  proxy.origin = `http${tls ? 's' : ''}://127.0.0.1:${port}`;
+  proxy.ws = `ws${tls ? 's' : ''}://127.0.0.1:${port}`;
   proxy.cut = () => proxy.open.forEach((client) => client.terminate());
   proxy.stop = async () => {
     proxy.cut();

@@ -179,28 +179,27 @@ export async function startServer({ io, source = 'none', env = {}, args = [], di
   return p;
 }
 
-/* `coincast upstream`, and the settings that make a server ask it for everything. */
-export async function startUpstream({ args = ['--seed', '7'], port } = {}) {
+/* What the stand-in says over TLS, whoever issued its certificate: no test is about this way to it. */
+const overTls = (url, { method = 'GET', headers = {}, body } = {}) => new Promise((done, fail) => {
+  https.request(url, { method, headers, rejectUnauthorized: false, agent: false }, (answer) => {
+    const parts = [];
+    answer.on('data', (part) => parts.push(part));
+    answer.on('end', () => done(new Response(Buffer.concat(parts), { status: answer.statusCode })));
+  }).on('error', fail).end(body);
+});
+
+/* `coincast upstream`, and the settings that make a server ask it for everything; `tls` {cert, key}
+ * are files, and `host` how the server is to call it. */
+export async function startUpstream({ args = ['--seed', '7'], port, tls, host = '127.0.0.1' } = {}) {
   const taken = port ?? (await freePort());
-  const p = new Process(['upstream', '--listen', `127.0.0.1:${taken}`, ...args], {});
+  const files = tls ? ['--tls-cert', tls.cert, '--tls-key', tls.key] : [];
+  const p = new Process(['upstream', '--listen', `127.0.0.1:${taken}`, ...args, ...files], {});
+  const ask = tls ? overTls : fetch;
   p.port = taken;
-  p.origin = `http://127.0.0.1:${taken}`;
-  const ws = `ws://127.0.0.1:${taken}`;
-  p.env = {
-    COINCAST_COINGECKO_URL: `${p.origin}/api/v3`,
-    COINCAST_ALTERNATIVE_URL: p.origin,
-    COINCAST_TAAPI_URL: p.origin,
-    COINCAST_BINANCE_URL: p.origin,
-    COINCAST_COINBASE_URL: p.origin,
-    COINCAST_KRAKEN_URL: p.origin,
-  };
-  p.feeds = {
-    COINCAST_BINANCE_WS_URL: ws,
-    COINCAST_COINBASE_WS_URL: ws,
-    COINCAST_KRAKEN_WS_URL: `${ws}/v2`,
-  };
+  p.origin = `http${tls ? 's' : ''}://127.0.0.1:${taken}`;
+  Object.assign(p, settingsFor(`${host}:${taken}`, Boolean(tls)));
   p.control = async (fault) => {
-    const answer = await fetch(`${p.origin}/_control`, fault && {
+    const answer = await ask(`${p.origin}/_control`, fault && {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(fault),
@@ -213,9 +212,30 @@ export async function startUpstream({ args = ['--seed', '7'], port } = {}) {
     .reduce((sum, [target, count]) => sum + (target.startsWith(prefix) ? count : 0), 0);
   await until(async () => {
     if (p.ended) throw new Error(`ended at start: ${JSON.stringify(p.ended)}\n${p.log}`);
-    return fetch(`${p.origin}/_control`).then((r) => r.ok, () => false);
+    return ask(`${p.origin}/_control`).then((r) => r.ok, () => false);
   }, 'the upstream answers', START_MS);
   return p;
+}
+
+/* The settings that make a server ask `authority` for everything: providers, and feeds. */
+export function settingsFor(authority, secure = false) {
+  const origin = `http${secure ? 's' : ''}://${authority}`;
+  const ws = `ws${secure ? 's' : ''}://${authority}`;
+  return {
+    env: {
+      COINCAST_COINGECKO_URL: `${origin}/api/v3`,
+      COINCAST_ALTERNATIVE_URL: origin,
+      COINCAST_TAAPI_URL: origin,
+      COINCAST_BINANCE_URL: origin,
+      COINCAST_COINBASE_URL: origin,
+      COINCAST_KRAKEN_URL: origin,
+    },
+    feeds: {
+      COINCAST_BINANCE_WS_URL: ws,
+      COINCAST_COINBASE_WS_URL: ws,
+      COINCAST_KRAKEN_WS_URL: `${ws}/v2`,
+    },
+  };
 }
 
 /* The back ends that this kernel allows; a forbidden one is a skip with its reason. */

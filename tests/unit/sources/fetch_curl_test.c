@@ -146,7 +146,7 @@ static void fetch_once(struct str reply, uint32_t max_bytes, struct result *r, s
     struct fetch *f = NULL;
     *r = (struct result){0};
     peer_init(&peer, l, reply);
-    assert_ok(fetch_curl_new(l, &f));
+    assert_ok(fetch_curl_new(l, NULL, &f));
     struct fetch_request request = {.url = str_of(peer.url),
                                     .etag = STR("\"old\""),
                                     .header = STR("x-cg-demo-api-key: K"),
@@ -228,7 +228,7 @@ TEST(only_http_and_https_exist)
     static const char *const urls[] = {"file:///etc/passwd", "ftp://127.0.0.1/", "gopher://h/", ""};
     struct loop *l = new_loop();
     struct fetch *f = NULL;
-    assert_ok(fetch_curl_new(l, &f));
+    assert_ok(fetch_curl_new(l, NULL, &f));
     for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
         struct result r = {0};
         struct fetch_request request = {.url = str_of(urls[i]), .max_bytes = 100};
@@ -249,7 +249,7 @@ TEST(nobody_there_is_refused)
     struct result r = {0};
     peer_init(&peer, l, STR(""));
     peer_fini(&peer); /* its port is free again */
-    assert_ok(fetch_curl_new(l, &f));
+    assert_ok(fetch_curl_new(l, NULL, &f));
     struct fetch_request request = {.url = str_of(peer.url), .max_bytes = 100};
     f->ops->start(f, &request, on_done, &r);
     wait_for(l, &r);
@@ -267,7 +267,7 @@ TEST(cancelled_and_freed_fetches_never_answer)
     struct result first = {0}, second = {0};
     peer_init(&peer, l, STR(""));
     peer.mute = true;
-    assert_ok(fetch_curl_new(l, &f));
+    assert_ok(fetch_curl_new(l, NULL, &f));
     struct fetch_request request = {.url = str_of(peer.url), .max_bytes = 100};
     struct fetch_job *job = f->ops->start(f, &request, on_done, &first);
     f->ops->start(f, &request, on_done, &second);

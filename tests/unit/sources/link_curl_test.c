@@ -211,7 +211,7 @@ static int begin(void **state)
     assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
     snprintf(p.url, sizeof(p.url), "ws://127.0.0.1:%u/v2?a=b", ntohs(addr.sin_port));
     assert_ok(listener_start(p.loop, &p.listener, fd, on_accept, NULL));
-    assert_ok(link_curl_new(p.loop, &c.link));
+    assert_ok(link_curl_new(p.loop, NULL, &c.link));
     return 0;
 }
 

@@ -1,0 +1,281 @@
+/* The way to the exchanges and providers: TLS that is verified, and proxies. What is not right is
+ * said, and nothing falls back to plain. SPDX-License-Identifier: MIT */
+import assert from 'node:assert/strict';
+import net from 'node:net';
+import { after, before, describe, test } from 'node:test';
+import { makeAuthority } from './lib/certs.mjs';
+import { startFeedProxy } from './lib/feed-proxy.mjs';
+import { startForwardProxy } from './lib/forward-proxy.mjs';
+import { json } from './lib/http.mjs';
+import { startMarket } from './lib/market.mjs';
+import { run, settingsFor, sleep, startUpstream, until } from './lib/server.mjs';
+
+const WAIT_MS = 60_000; /* the machine may be slow, and shared */
+const PROVIDERS = ['coingecko', 'alternative.me', 'binance', 'coinbase', 'kraken'];
+const NOBODY = { COINCAST_COINBASE_WS_URL: 'ws://127.0.0.1:9', COINCAST_KRAKEN_WS_URL: 'ws://127.0.0.1:9/v2' };
+
+const component = async (server, name) => (await json(server, '/api/health')).body.components
+  .find((c) => c.name === name);
+
+/* Runs `body(server)` on a server of its own; its log is part of what a failure says. */
+async function withServer(upstream, options, body) {
+  let server;
+  try {
+    server = await startMarket(upstream, { symbols: ['BTC'], ...options });
+    await body(server);
+    await server.stop();
+  } catch (error) {
+    server?.kill('SIGKILL');
+    error.message += `\n${server?.log}`;
+    throw error;
+  }
+}
+
+/* What a connection over loopback takes from a writer while nobody reads. */
+async function socketsHold() {
+  let reader;
+  const server = net.createServer((socket) => { reader = socket.pause().on('error', () => {}); });
+  await new Promise((done) => server.listen(0, '127.0.0.1', done));
+  const writer = net.connect(server.address().port, '127.0.0.1');
+  const piece = Buffer.alloc(1530);
+  const taken = () => new Promise((done) => writer.write(piece, done));
+  let held = 0;
+  for (let full = false; !full; held += full ? 0 : piece.length) {
+    full = await Promise.race([taken().then(() => false), sleep(500).then(() => true)]);
+  }
+  writer.destroy();
+  reader.destroy();
+  await new Promise((done) => server.close(done));
+  return held;
+}
+
+/* Before a port: when connections came, and what each said first. */
+async function startTap(port) {
+  const tap = { came: [], first: [] };
+  const open = new Set();
+  const server = net.createServer((client) => {
+    tap.came.push(Date.now());
+    client.once('data', (bytes) => tap.first.push(bytes[0]));
+    const onward = net.connect(port, '127.0.0.1');
+    for (const [a, b] of [[client, onward], [onward, client]]) {
+      open.add(a);
+      a.on('error', () => b.destroy());
+      a.on('close', () => {
+        open.delete(a);
+        b.destroy();
+      });
+    }
+    client.pipe(onward).pipe(client);
+  });
+  await new Promise((done) => server.listen(0, '127.0.0.1', done));
+  tap.port = server.address().port;
+  tap.stop = async () => {
+    open.forEach((socket) => socket.destroy());
+    await new Promise((done) => server.close(done));
+  };
+  return tap;
+}
+
+describe('TLS to exchanges and providers', () => {
+  let authority;
+  let good; /* a stand-in with a certificate of the authority */
+  before(async () => {
+    authority = makeAuthority();
+    good = await startUpstream({ args: ['--seed', '7', '--rate', '3'], tls: authority.issue('IP:127.0.0.1') });
+  });
+  after(async () => {
+    await good?.stop();
+    await authority?.remove();
+  });
+
+  test('with the authority in COINCAST_CA_FILE prices and all numbers come over wss and https', async () => {
+    await withServer(good, { symbols: ['BTC', 'ETH'], env: { COINCAST_CA_FILE: authority.ca } }, async (server) => {
+      for (const name of ['binance', 'coinbase', 'kraken']) {
+        const feed = await server.feed(name);
+        assert.equal(feed.status, 'ok', JSON.stringify(feed));
+        assert.match(feed.url, /^wss:/);
+        assert.ok(feed.ticks > 0);
+      }
+      await until(async () => (await component(server, 'coingecko')).ok > 0
+        && (await component(server, 'alternative.me')).ok > 0, 'REST over https', WAIT_MS);
+      await until(async () => (await json(server, '/api/v1/assets/BTC/candles?interval=1h&limit=50')).body
+        .candles?.length === 50, 'history over https', WAIT_MS);
+      assert.equal(server.log.includes('certificate is'), false, server.log);
+    });
+  });
+
+  const wrong = [
+    { what: 'an authority that nobody knows', names: 'IP:127.0.0.1', unknown: true,
+      why: /the certificate is not trusted/ },
+    { what: 'a certificate for another name', names: 'DNS:exchange.test', why: /the certificate is for another host name/ },
+    { what: 'a certificate that has expired', names: 'IP:127.0.0.1', days: -1, why: /the certificate has expired/ },
+  ];
+  for (const { what, names, unknown, days, why } of wrong) {
+    test(`${what}: down, with the reason, tried again later and later, never plain`, async () => {
+      const issuer = unknown ? makeAuthority('Somebody else') : authority;
+      const bad = await startUpstream({ tls: issuer.issue(names, { days }) });
+      const tap = await startTap(bad.port);
+      const at = settingsFor(`127.0.0.1:${tap.port}`, true);
+      try {
+        await withServer(at, { feeds: 0, env: { ...NOBODY, COINCAST_CA_FILE: authority.ca,
+          COINCAST_BINANCE_URL: bad.origin, COINCAST_COINBASE_URL: bad.origin, COINCAST_KRAKEN_URL: bad.origin,
+          COINCAST_COINGECKO_URL: `${bad.origin}/api/v3`, COINCAST_ALTERNATIVE_URL: bad.origin } }, async (server) => {
+          await until(() => tap.came.length >= 3, 'three attempts', WAIT_MS);
+          const feed = await until(async () => {
+            const now = await server.feed('binance');
+            return now?.status === 'down' && now.next_try && now;
+          }, 'the feed is down', WAIT_MS);
+          assert.match(feed.reason, why);
+          assert.equal(feed.frames, 0);
+          for (const name of PROVIDERS) {
+            const provider = await until(async () => {
+              const now = await component(server, name);
+              return now?.failed > 0 && now;
+            }, `${name} was asked`, WAIT_MS);
+            assert.match(provider.reason, why, name);
+            assert.equal(provider.ok, 0);
+          }
+          const [first, second, third] = tap.came;
+          assert.ok(second - first >= 900, `${second - first} ms`);
+          assert.ok(third - second >= 1900, `${third - second} ms`);
+          /* A TLS record of a handshake begins with 22; a request in plain would with G. */
+          assert.deepEqual(new Set(tap.first), new Set([22]));
+          assert.equal(await bad.sent(''), 0);
+        });
+      } finally {
+        await tap.stop();
+        await bad.stop();
+        if (unknown) await issuer.remove();
+      }
+    });
+  }
+
+  test('no TLS where wss is expected: down, and no request in plain', async () => {
+    const plain = await startUpstream();
+    const tap = await startTap(plain.port);
+    try {
+      await withServer(settingsFor(`127.0.0.1:${tap.port}`, true), { feeds: 0,
+        env: { ...plain.env, ...NOBODY } }, async (server) => {
+        const feed = await until(async () => {
+          const now = await server.feed('binance');
+          return now?.status === 'down' && now.next_try && now;
+        }, 'the feed is down', WAIT_MS);
+        assert.match(feed.reason, /the secure connection failed/);
+        assert.deepEqual(new Set(tap.first), new Set([22]));
+        assert.equal(await plain.sent('binance/ws'), 0);
+      });
+    } finally {
+      await tap.stop();
+      await plain.stop();
+    }
+  });
+
+  test('a file of certificates that is none is refused at the start and by check', async () => {
+    for (const command of ['serve', 'check']) {
+      const { code, stdout, stderr } = await run([command], { env: { ...good.env, COINCAST_CA_FILE: '/nowhere.pem' },
+        timeout: 20_000 });
+      assert.equal(code, 1, stdout + stderr);
+      assert.match(stdout + stderr, /COINCAST_CA_FILE: cannot use the certificates of \/nowhere\.pem/);
+    }
+  });
+
+  test('check: what is trusted is said, and https providers answer', async () => {
+    const right = await run(['check'], { env: { ...good.env, COINCAST_CA_FILE: authority.ca }, timeout: 20_000 });
+    assert.match(right.stdout, /^ok {3}outgoing {7}certificates of \S+ca\.pem, no proxy$/m);
+    assert.match(right.stdout, /^ok {3}kraken /m);
+    assert.equal(right.code, 0, right.stdout);
+    const without = await run(['check'], { env: good.env, timeout: 20_000 });
+    assert.match(without.stdout, /^ok {3}outgoing {7}the system's certificates, no proxy$/m);
+    assert.match(without.stdout, /^FAIL kraken .*the certificate is not trusted/m);
+    assert.equal(without.code, 1);
+  });
+
+  describe('bytes that TLS holds', () => {
+    let plain;
+    let between;
+    before(async () => {
+      plain = await startUpstream({ args: ['--seed', '7', '--rate', '300'] });
+      between = await startFeedProxy(plain, authority.issue('IP:127.0.0.1'));
+    });
+    after(async () => {
+      await between?.stop();
+      await plain?.stop();
+    });
+    /* A server whose only feed comes through `between`; body(server, frames): as many of the
+     * exchange's frames, kept back, and after them nothing comes by itself. */
+    const withQuiet = (count, body) => {
+      between.change = (text) => text;
+      return withServer(plain, { feeds: 1, env: { ...NOBODY, COINCAST_CA_FILE: authority.ca,
+        COINCAST_BINANCE_WS_URL: between.ws } }, async (server) => {
+        const frames = [];
+        between.change = (text) => {
+          if (frames.length < count && text.includes('@trade')) frames.push(text);
+          return null;
+        };
+        await until(() => frames.length === count, 'frames', WAIT_MS);
+        const [client] = between.open;
+        const seen = async (n) => (await server.feed('binance')).frames >= n;
+        let before = -1; /* until what was sent before is counted */
+        await until(async () => {
+          const now = (await server.feed('binance')).frames;
+          const same = now === before;
+          before = now;
+          return same;
+        }, 'quiet', WAIT_MS);
+        await body({ server, frames, client, before, seen });
+        const feed = await server.feed('binance');
+        assert.deepEqual([feed.reconnects, feed.rejected, feed.status], [0, 0, 'ok'], JSON.stringify(feed));
+      });
+    };
+    const atOnce = (client, frames) => {
+      client._socket.cork();
+      for (const text of frames) client.send(text);
+      client._socket.uncork();
+    };
+
+    test('many frames in one record, then nothing: all are taken', async () => {
+      await withQuiet(60, async ({ frames, client, before, seen }) => {
+        assert.ok(frames.join('').length < 16_000, 'one record');
+        atOnce(client, frames);
+        await until(() => seen(before + 60), 'all frames', 10_000);
+      });
+    });
+
+    test('a burst of more than is read in one turn, then nothing: all are taken', async () => {
+      await withQuiet(500, async ({ frames, client, before, seen }) => {
+        const many = Array.from({ length: 20 }, () => frames).flat();
+        assert.ok(many.join('').length > 1 << 20, `${many.join('').length}`);
+        atOnce(client, many);
+        await until(() => seen(before + many.length), 'all frames', 20_000);
+      });
+    });
+
+    test('a frame of 3 MB, over many records and reads', async () => {
+      await withQuiet(1, async ({ frames: [text], client, before, seen }) => {
+        client.send(text.replace(/\}$/, `${' '.repeat(3 << 20)}}`));
+        await until(() => seen(before + 1), 'the frame', 20_000);
+      });
+    });
+
+    test('a peer that reads nothing for a while: what waits to be sent stays whole', async () => {
+      await withQuiet(1, async ({ frames, client, before, seen }) => {
+        /* Pongs of 131 bytes, 153 as records: more than sockets hold, less than may wait as well. */
+        const held = await socketsHold();
+        const count = Math.ceil((held + 500_000) / 153);
+        const pongs = [];
+        client.on('pong', (payload) => pongs.push(payload.readUInt32BE()));
+        client.pause();
+        for (let i = 0; i < count; i++) {
+          const payload = Buffer.alloc(125);
+          payload.writeUInt32BE(i);
+          client.ping(payload);
+        }
+        client.send(frames[0]);
+        await until(() => seen(before + 1), 'all pings were taken', 20_000);
+        client.resume();
+        await until(() => pongs.length === count, 'all pongs', 20_000);
+        assert.deepEqual(pongs, Array.from({ length: count }, (_, i) => i));
+      });
+    });
+  });
+});
