@@ -11,7 +11,8 @@ bool curl_dial_set(CURL *easy, const struct outward *o, struct str scheme, struc
 {
     struct outward_proxy proxy = outward_proxy_of(o, getenv, scheme, host);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* no waiting for a name that does not resolve */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT,
+                     1L); /* no waiting for a name that does not resolve */
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);

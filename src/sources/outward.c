@@ -61,7 +61,8 @@ static bool name_covers(struct str name, struct str host)
 static bool entry_covers(struct str entry, struct str host, const struct address *address)
 {
     size_t slash = str_find(entry, '/', 0);
-    struct address own = address_of(without_brackets(str_sub(entry, 0, min_size(slash, entry.len))));
+    struct address own =
+        address_of(without_brackets(str_sub(entry, 0, min_size(slash, entry.len))));
     uint64_t bits = own.len * 8;
     if (str_eq(entry, STR("*"))) {
         return true;

@@ -2,13 +2,13 @@
  * said, and nothing falls back to plain. SPDX-License-Identifier: MIT */
 import assert from 'node:assert/strict';
 import net from 'node:net';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { makeAuthority } from './lib/certs.mjs';
 import { startFeedProxy } from './lib/feed-proxy.mjs';
 import { startForwardProxy } from './lib/forward-proxy.mjs';
 import { json } from './lib/http.mjs';
 import { startMarket } from './lib/market.mjs';
-import { run, settingsFor, sleep, startUpstream, until } from './lib/server.mjs';
+import { run, settingsFor, sleep, startServer, startUpstream, until } from './lib/server.mjs';
 
 const WAIT_MS = 60_000; /* the machine may be slow, and shared */
 const PROVIDERS = ['coingecko', 'alternative.me', 'binance', 'coinbase', 'kraken'];
@@ -91,8 +91,10 @@ describe('TLS to exchanges and providers', () => {
   test('with the authority in COINCAST_CA_FILE prices and all numbers come over wss and https', async () => {
     await withServer(good, { symbols: ['BTC', 'ETH'], env: { COINCAST_CA_FILE: authority.ca } }, async (server) => {
       for (const name of ['binance', 'coinbase', 'kraken']) {
-        const feed = await server.feed(name);
-        assert.equal(feed.status, 'ok', JSON.stringify(feed));
+        const feed = await until(async () => {
+          const now = await server.feed(name);
+          return now?.status === 'ok' && now;
+        }, `${name} is well`, WAIT_MS);
         assert.match(feed.url, /^wss:/);
         assert.ok(feed.ticks > 0);
       }
@@ -278,4 +280,173 @@ describe('TLS to exchanges and providers', () => {
       });
     });
   });
+});
+
+describe('proxies to exchanges and providers', () => {
+  const HOST = 'exchange.test'; /* no machine knows it but the proxy */
+  let authority;
+  let secure;
+  let plain;
+  let proxy;
+  before(async () => {
+    authority = makeAuthority();
+    const args = ['--seed', '7', '--rate', '3'];
+    secure = await startUpstream({ args, tls: authority.issue(`DNS:${HOST}`), host: HOST });
+    plain = await startUpstream({ args, host: HOST });
+  });
+  after(async () => {
+    await secure?.stop();
+    await plain?.stop();
+    await authority?.remove();
+  });
+  beforeEach(async () => { proxy = await startForwardProxy(); });
+  afterEach(() => proxy.stop());
+
+  const kinds = () => new Set(proxy.asked.map((a) => a.kind));
+  const allWell = async (server) => {
+    for (const name of ['binance', 'coinbase', 'kraken']) {
+      await until(async () => (await server.feed(name))?.status === 'ok', `${name} is well`, WAIT_MS);
+    }
+    await until(async () => (await component(server, 'coingecko')).ok > 0
+      && (await component(server, 'alternative.me')).ok > 0, 'REST by way of the proxy', WAIT_MS);
+    await until(async () => (await json(server, '/api/v1/assets/BTC/candles?interval=1h&limit=50')).body
+      .candles?.length === 50, 'history by way of the proxy', WAIT_MS);
+  };
+  const ways = [
+    { what: 'HTTPS_PROXY', env: () => ({ HTTPS_PROXY: `http://${proxy.authority}` }), kind: ['CONNECT'], tls: true },
+    { what: 'https_proxy with a password', password: 's3cr3t-word',
+      env: () => ({ https_proxy: `http://user:s3cr3t-word@${proxy.authority}` }), kind: ['CONNECT'], tls: true },
+    { what: 'http_proxy, for ws:// and http://', env: () => ({ http_proxy: `http://${proxy.authority}` }),
+      kind: ['CONNECT', 'GET'] },
+    { what: 'ALL_PROXY=socks5h', env: () => ({ ALL_PROXY: `socks5h://${proxy.authority}` }), kind: ['SOCKS5'], tls: true },
+    { what: 'COINCAST_PROXY=socks5h with a password', password: 's3cr3t-word',
+      env: () => ({ COINCAST_PROXY: `socks5h://user:s3cr3t-word@${proxy.authority}` }), kind: ['SOCKS5'], tls: true },
+    { what: 'COINCAST_PROXY before the environment', kind: ['CONNECT'], tls: true,
+      env: () => ({ COINCAST_PROXY: `http://${proxy.authority}`, HTTPS_PROXY: 'http://127.0.0.1:9' }) },
+  ];
+  for (const { what, env, kind, tls, password } of ways) {
+    test(`${what}: feeds and REST go through it, names are its business`, async () => {
+      const upstream = tls ? secure : plain;
+      proxy.password = password ?? '';
+      await withServer(upstream, { env: { ...env(), COINCAST_CA_FILE: authority.ca } }, async (server) => {
+        await allWell(server);
+        assert.deepEqual(kinds(), new Set(kind));
+        for (const { authority: asked } of proxy.asked) assert.equal(asked, `${HOST}:${upstream.port}`);
+        if (tls) assert.deepEqual(new Set(proxy.first), new Set([22]));
+        const health = JSON.stringify((await json(server, '/api/health')).body);
+        for (const text of [health, server.log]) assert.equal(/s3cr3t|user:/.test(text), false, text);
+        assert.match(server.log, /connections to providers by=".*, (proxy \S+ of \S+|no proxy)"/);
+      });
+      const { code, stdout, stderr } = await run(['check'], { timeout: 20_000,
+        env: { ...upstream.env, ...env(), COINCAST_CA_FILE: authority.ca } });
+      assert.equal(code, 0, stdout + stderr);
+      assert.match(stdout, tls ? /^ok {3}outgoing .*, proxy (http|socks5h):\/\/(\*\*\*@)?127\.0\.0\.1:\d+ of \w+$/m
+        : /^ok {3}outgoing .*, no proxy$/m);
+      assert.equal(/s3cr3t|user:/.test(stdout + stderr), false, stdout);
+    });
+  }
+
+  test('NO_PROXY and loopback go without', async () => {
+    const local = await startUpstream();
+    try {
+      await withServer(local, { env: { HTTPS_PROXY: 'http://127.0.0.1:9', http_proxy: 'http://127.0.0.1:9' } },
+        (server) => allWell(server));
+    } finally {
+      await local.stop();
+    }
+    await withServer(secure, { feeds: 0, env: { HTTPS_PROXY: `http://${proxy.authority}`, NO_PROXY: 'test' } },
+      async (server) => {
+        const feed = await until(async () => {
+          const now = await server.feed('kraken');
+          return now?.status === 'down' && now.next_try && now;
+        }, 'the feed is down', WAIT_MS);
+        assert.match(feed.reason, /the host name is not known|no connection within/); /* a resolver may hang */
+        assert.deepEqual(proxy.asked, []);
+      });
+  });
+
+  test('demo talks to its own stand-in whatever proxy is set', async () => {
+    const server = await startServer({ source: 'demo', env: { COINCAST_SYMBOLS: 'BTC',
+      COINCAST_PROXY: `http://${proxy.authority}`, http_proxy: `http://${proxy.authority}` } });
+    await until(async () => (await json(server, '/api/v1/prices')).body.data?.BTC?.feeds === 3, 'prices', WAIT_MS);
+    assert.deepEqual(proxy.asked, []);
+    await server.stop();
+  });
+
+  const refusals = [
+    { what: 'a proxy that wants a password', set: { password: 'other' }, scheme: 'http',
+      why: /the proxy refused: 407 Proxy Authentication Required/ },
+    { what: 'a proxy that cannot get there', set: { status: 502 }, scheme: 'http', why: /the proxy refused: 502 Bad Gateway/ },
+    { what: 'a SOCKS proxy that wants a password', set: { password: 'other' }, scheme: 'socks5h',
+      why: /the proxy refused: it wants another user or password/ },
+    { what: 'a SOCKS proxy that does not allow it', set: { status: 2 }, scheme: 'socks5h',
+      why: /the proxy refused: it does not allow that host/ },
+    { what: 'a SOCKS proxy that cannot get there', set: { status: 4 }, scheme: 'socks5h', why: /the proxy cannot reach the host/ },
+  ];
+  for (const { what, set, scheme, why } of refusals) {
+    test(`${what}: down, with the reason, and tried again later and later`, async () => {
+      Object.assign(proxy, set);
+      await withServer(secure, { feeds: 0, env: { ...NOBODY, COINCAST_CA_FILE: authority.ca,
+        COINCAST_PROXY: `${scheme}://user:s3cr3t-word@${proxy.authority}` } }, async (server) => {
+        const feed = await until(async () => {
+          const now = await server.feed('binance');
+          return now?.status === 'down' && now.next_try && now;
+        }, 'the feed is down', WAIT_MS);
+        assert.match(feed.reason, why);
+        for (const name of PROVIDERS) {
+          const provider = await until(async () => {
+            const now = await component(server, name);
+            return now?.failed > 0 && now;
+          }, `${name} was asked`, WAIT_MS);
+          assert.match(provider.reason, why, name);
+        }
+        await until(async () => server.log.split('no connection venue=binance').length > 3, 'three attempts', WAIT_MS);
+        const [first, second, third] = server.log.split('\n').filter((l) => l.includes('no connection venue=binance'))
+          .map((l) => Date.parse(l.slice(0, 24)));
+        assert.ok(second - first >= 900, `${second - first} ms`);
+        assert.ok(third - second >= 1900, `${third - second} ms`);
+        const health = JSON.stringify((await json(server, '/api/health')).body);
+        for (const text of [health, server.log]) assert.equal(text.includes('s3cr3t'), false, text);
+      });
+    });
+  }
+
+  test('nobody at the address of the proxy, and a name that is none', async () => {
+    for (const [url, why] of [['http://127.0.0.1:9', /the proxy cannot be connected to/],
+      ['socks5h://127.0.0.1:9', /the proxy cannot be connected to/],
+      ['http://proxy.invalid:3128', /the host name of the proxy is not known|by way of the proxy within 10 s/]]) {
+      await withServer(secure, { feeds: 0, env: { ...NOBODY, COINCAST_PROXY: url } }, async (server) => {
+        const feed = await until(async () => {
+          const now = await server.feed('binance');
+          return now?.status === 'down' && now.next_try && now;
+        }, 'the feed is down', WAIT_MS);
+        assert.match(feed.reason, why);
+        const provider = await until(async () => {
+          const now = await component(server, 'coingecko');
+          return now?.failed > 0 && now;
+        }, 'a provider was asked', WAIT_MS);
+        assert.match(provider.reason, why);
+      });
+    }
+  });
+
+  for (const scheme of ['http', 'socks5h']) {
+    test(`a proxy that hangs (${scheme}): given up after 10 s, with the reason`, async () => {
+      proxy.hang = true;
+      await withServer(secure, { feeds: 0, env: { ...NOBODY, COINCAST_PROXY: `${scheme}://${proxy.authority}` } },
+        async (server) => {
+          const feed = await until(async () => {
+            const now = await server.feed('binance');
+            return now?.next_try && now;
+          }, 'the feed is down', WAIT_MS);
+          assert.match(feed.reason, /^no (WebSocket|connection) by way of the proxy within 10 s$/);
+          const provider = await until(async () => {
+            const now = await component(server, 'coingecko');
+            return now?.failed > 0 && now;
+          }, 'a provider was asked', WAIT_MS);
+          assert.match(provider.reason, /no complete answer by way of the proxy within 10 s/);
+          proxy.hang = false; /* and then it is well again */
+        });
+    });
+  }
 });

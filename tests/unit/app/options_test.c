@@ -130,7 +130,7 @@ TEST(what_is_wrong_is_refused_with_what_would_be_right)
 TEST(secrets_are_no_flags_and_never_shown)
 {
     static const char *const secrets[] = {"REDIS_URL", "TAAPI_SECRET", "COINGECKO_API_KEY",
-                                          "COINCAST_API_TOKEN"};
+                                          "COINCAST_API_TOKEN", "COINCAST_PROXY"};
     size_t found = 0;
     for (size_t i = 0; i < option_count; i++) {
         found += option_rows[i].secret;

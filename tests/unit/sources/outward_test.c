@@ -125,7 +125,8 @@ TEST(users_and_passwords_are_not_shown)
     } cases[] = {
         {"http://h:1", "http://h:1", ""},
         {"http://u:p@h:1", "http://***@h:1", "u:p"},
-        {"http://u:p@q/r@h:1/", "http://***@h:1/", "u:p@q/r"}, /* should be %2F, but is no less secret */
+        {"http://u:p@q/r@h:1/", "http://***@h:1/",
+         "u:p@q/r"}, /* should be %2F, but is no less secret */
         {"http://u:p@q@h:1/", "http://***@h:1/", "u:p@q"},
         {"u:p@h:1", "***@h:1", "u:p"},
         {"h:1", "h:1", ""},
