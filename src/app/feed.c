@@ -160,6 +160,7 @@ static struct sources *make_sources(struct feed *f, bool simulated)
         .self = f,
     };
     char urls[2][64];
+    so.weight[PROVIDER_BINANCE] = f->opts.weight;
     for (int i = 0; i < PROVIDER_COUNT; i++) {
         so.base_url[i] = o->url[i];
         so.per_minute[i] = (uint32_t)o->per_minute[i];

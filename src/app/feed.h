@@ -18,6 +18,7 @@ struct feed_opts {
     enum source_kind kind;
     struct db *db;
     struct recorder *recorder;
+    struct weight *weight; /* of Binance's REST, shared with the exchange's feed */
     struct summary *summary;
     void (*changed)(void *self); /* a value or a mark of the summary */
     /* As sources_opts has them. */

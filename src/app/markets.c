@@ -315,6 +315,7 @@ static void start_feeds(struct markets *m)
         .fetch = m->replay ? NULL : m->fetch,
         .recorder = m->opts.recorder,
         .market = m->market,
+        .weight = {[MARKET_BINANCE] = m->opts.weight},
         .mode = m->mode,
         .seed = (uint64_t)wall(m),
         .tick = on_tick,

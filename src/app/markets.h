@@ -21,6 +21,7 @@ struct markets_opts {
     const struct options *options;
     struct db *db;
     struct recorder *recorder; /* NULL: nothing is recorded */
+    struct weight *weight;     /* of Binance's REST, shared with the providers; NULL: its own */
     struct summary *summary;
     /* A price of the summary came, or its marks changed. */
     void (*summary_changed)(void *self);

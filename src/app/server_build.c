@@ -49,6 +49,7 @@ static void on_mode_changed(void *self)
 static void on_source_changed(void *self, uint16_t stand_in_port)
 {
     struct server *s = self;
+    s->weight = (struct weight){0}; /* another host is asked from now on */
     markets_use(s->markets, s->summary.mode, stand_in_port);
 }
 
@@ -420,6 +421,7 @@ static enum err open_feed(struct server *s, struct buf *error)
                                         .kind = s->kind,
                                         .db = s->db,
                                         .recorder = s->recorder,
+                                        .weight = &s->weight,
                                         .summary = &s->summary,
                                         .changed = on_changed,
                                         .outlook = on_outlook,

@@ -27,6 +27,7 @@ struct server {
     struct cache *cache;
     struct keep keep;
     struct recorder *recorder;
+    struct weight weight; /* of Binance, for feeds and providers */
     struct hub *hub;
     struct summary summary;
     struct api_settings settings;

@@ -116,7 +116,8 @@ struct feed_rest {
     struct fetch_job *flight;
     uint64_t list_due_ms;
     uint32_t list_failures;
-    struct weight weight;
+    struct weight *weight;
+    struct weight own_weight;     /* where nobody else asks the host */
     char reason[FEED_REASON_LEN]; /* of the last failure; "" when well */
 };
 

@@ -61,10 +61,10 @@ static enum health_status judge(struct venue_feed *vf, const struct standing *s)
         snprintf(vf->said, sizeof(vf->said), "%s", vf->bad_reason);
         return HEALTH_DEGRADED;
     }
-    if (weight_is_full(&vf->rest.weight, loop_wall_ms(vf->owner->opts.loop))) {
+    if (weight_wait_ms(vf->rest.weight, loop_wall_ms(vf->owner->opts.loop)) > 0) {
         snprintf(vf->said, sizeof(vf->said), "REST waits for the next minute: %llu of %llu used up",
-                 (unsigned long long)vf->rest.weight.used,
-                 (unsigned long long)vf->rest.weight.limit);
+                 (unsigned long long)vf->rest.weight->used,
+                 (unsigned long long)vf->rest.weight->limit);
     } else if (vf->rest.reason[0]) {
         snprintf(vf->said, sizeof(vf->said), "%s", vf->rest.reason);
     }
@@ -102,8 +102,8 @@ void venue_feed_health(struct venue_feed *vf, struct feed_health *out)
         .turnovers = vf->turnovers,
         .lag_ms = vf->lag_ms,
         .has_lag = vf->has_lag,
-        .weight_used = weight_used(&vf->rest.weight, loop_wall_ms(l)),
-        .weight_limit = vf->rest.weight.limit,
+        .weight_used = weight_used(vf->rest.weight, loop_wall_ms(l)),
+        .weight_limit = vf->rest.weight->limit,
     };
     if (s.next_try_ms > 0) {
         out->next_try_ms = loop_wall_ms(l) + (int64_t)s.next_try_ms - (int64_t)loop_now_ms(l);

@@ -28,6 +28,8 @@ void feed_rest_init(struct venue_feed *vf)
     uint64_t now_ms = loop_now_ms(vf->owner->opts.loop);
     limiter_init(&r->limiter, vf->venue->rest_burst, vf->venue->rest_period_ms, now_ms);
     list_init(&r->jobs);
+    struct weight *shared = vf->owner->opts.weight[vf->venue->id];
+    r->weight = shared ? shared : &r->own_weight;
     map_init(&vf->offered, OFFERED_MAX);
     r->list_due_ms = now_ms;
 }
@@ -253,14 +255,12 @@ static void obey(struct venue_feed *vf, const struct fetch_answer *a)
 static void weigh(struct venue_feed *vf, const struct fetch_answer *a, bool is_list)
 {
     struct loop *l = vf->owner->opts.loop;
-    struct weight *w = &vf->rest.weight;
+    struct weight *w = vf->rest.weight;
     if (is_list && vf->venue->read_weight_limit) {
         uint64_t limit = vf->venue->read_weight_limit(a->body);
         w->limit = limit ? limit : w->limit;
     }
-    uint64_t wait_ms = weight_note(w, a->used_weight, loop_wall_ms(l));
-    if (wait_ms > 0) {
-        limiter_shut(&vf->rest.limiter, loop_now_ms(l) + wait_ms);
+    if (weight_note(w, a->used_weight, loop_wall_ms(l)) > 0) {
         log_warn("feeds", "REST waits for the next minute: its limit is nearly used up",
                  "venue=%s weight=%llu limit=%llu", venue_name(vf->venue->id),
                  (unsigned long long)w->used, (unsigned long long)w->limit);
@@ -367,7 +367,8 @@ void feed_rest_tick(struct venue_feed *vf)
         list_remove(&job->node);
         list_insert(&r->jobs, &job->node);
     }
-    if (!list_empty(&r->jobs) && limiter_take(&r->limiter, now_ms)) {
+    bool full = weight_wait_ms(r->weight, loop_wall_ms(vf->owner->opts.loop)) > 0;
+    if (!list_empty(&r->jobs) && !full && limiter_take(&r->limiter, now_ms)) {
         struct feed_job *job = containerof(list_pop(&r->jobs), struct feed_job, node);
         r->job_count--;
         start(vf, job);

@@ -16,6 +16,7 @@
 #include "sources/host.h"
 #include "sources/link.h"
 #include "sources/recorder.h"
+#include "sources/weight.h"
 
 struct feeds;
 
@@ -29,6 +30,8 @@ struct feeds_opts {
      * they are dialled. */
     const char *ws_url[MARKET_VENUES];
     const char *rest_url[MARKET_VENUES]; /* NULL: the public one */
+    /* Of the venue's REST, shared with whoever else asks it; outlives the feeds. NULL: its own. */
+    struct weight *weight[MARKET_VENUES];
     enum market_mode mode;
     uint64_t seed; /* of jitter */
 

@@ -49,6 +49,15 @@ uint64_t host_wait_ms(struct host *h, uint64_t now_ms, int64_t wall_ms, const ch
                  h->row->title, h->reason);
         return wait_ms;
     }
+    wait_ms = h->weight ? weight_wait_ms(h->weight, wall_ms) : 0;
+    if (wait_ms > 0) {
+        snprintf(h->wait_reason, sizeof(h->wait_reason),
+                 "%s: its own limit for this address is nearly used up until the next minute "
+                 "(%llu of %llu)",
+                 h->row->title, (unsigned long long)h->weight->used,
+                 (unsigned long long)h->weight->limit);
+        return wait_ms;
+    }
     uint64_t limiter_ms = limiter_wait_ms(&h->limiter, now_ms);
     uint64_t budget_ms = budget_wait_ms(h->budget, now_ms, wall_ms);
     wait_ms = max_u64(limiter_ms, budget_ms);
@@ -170,7 +179,8 @@ void host_health(struct host *h, uint64_t now_ms, int64_t wall_ms, struct host_h
         .month_limit = budget_per_month(h->budget),
     };
     bool exhausted = out->month_limit > 0 && out->month_used >= out->month_limit;
-    if (wait_ms > 0 && wait_ms != UINT64_MAX && (h->status != HEALTH_OK || exhausted)) {
+    bool full = h->weight && weight_wait_ms(h->weight, wall_ms) > 0;
+    if (wait_ms > 0 && wait_ms != UINT64_MAX && (h->status != HEALTH_OK || exhausted || full)) {
         out->next_try_ms = wall_ms + (int64_t)wait_ms;
     }
     if (h->status != HEALTH_OK) {
@@ -184,6 +194,8 @@ void host_health(struct host *h, uint64_t now_ms, int64_t wall_ms, struct host_h
     } else if (!budget_durable(h->budget)) {
         out->status = HEALTH_DEGRADED;
         out->reason = "its counts of requests could not be kept on disk";
+    } else if (full) {
+        out->reason = why;
     } else if (!h->asked) {
         out->reason = "standing by";
     }

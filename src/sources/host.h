@@ -8,6 +8,7 @@
 #include "sources/budget.h"
 #include "sources/limiter.h"
 #include "sources/source.h"
+#include "sources/weight.h"
 
 enum health_status { HEALTH_OK, HEALTH_DEGRADED, HEALTH_DOWN };
 /* "ok", "degraded", "down". */
@@ -19,6 +20,7 @@ struct host {
     struct breaker breaker;
     struct limiter limiter;
     struct budget *budget; /* owned */
+    struct weight *weight; /* what the provider says of its own limit; NULL: it says nothing */
     bool usable;           /* false: it wants a secret and has none */
     bool refused;          /* it refused our secret: not asked again by itself */
     bool asked;

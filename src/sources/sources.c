@@ -295,6 +295,11 @@ static void on_answer(void *self, const struct fetch_answer *a)
     if (a->err == OK) {
         look_at_mode(s, f, a);
     }
+    if (a->err == OK && h->weight && weight_note(h->weight, a->used_weight, wall(s)) > 0) {
+        log_warn(h->row->name, "waits for the next minute: its limit is nearly used up",
+                 "weight=%llu limit=%llu", (unsigned long long)h->weight->used,
+                 (unsigned long long)h->weight->limit);
+    }
     struct reading *r = s->reading;
     enum err e = judge_answer(row, a, &f->saved, r, &why);
     count_fetch(row->provider, e == OK, a->took_us);
@@ -398,6 +403,7 @@ static void init_host(struct sources *s, enum provider_id id)
     s->loading += durable ? 1 : 0;
     host_init(&s->hosts[id], id, budget_new(&budget, market_mode_text(s->mode), now(s), wall(s)),
               !row->wants_secret || s->secrets[id].len > 0, now(s), wall(s));
+    s->hosts[id].weight = o->weight[id];
 }
 
 struct sources *sources_new(const struct sources_opts *opts)

@@ -26,7 +26,9 @@ struct sources_opts {
     const char *base_url[PROVIDER_COUNT]; /* http:// or https:// */
     const char *secret[PROVIDER_COUNT];   /* CoinGecko's key, TAAPI's secret; NULL or "": none */
     uint32_t per_minute[PROVIDER_COUNT];
-    int64_t per_month[PROVIDER_COUNT];     /* -1: no limit */
+    int64_t per_month[PROVIDER_COUNT]; /* -1: no limit */
+    /* Shared with whoever else asks that provider; outlives the sources. NULL: it says none. */
+    struct weight *weight[PROVIDER_COUNT];
     uint32_t price_ttl_ms, summary_ttl_ms; /* contracts 1: 3000, 30000 */
     enum sources_profile profile;
     enum market_mode mode; /* what it begins as */

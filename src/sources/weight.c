@@ -14,7 +14,13 @@ uint64_t weight_note(struct weight *w, struct str value, int64_t now_ms)
     }
     w->used = used;
     w->at_ms = now_ms;
-    return weight_is_full(w, now_ms) ? (uint64_t)(MINUTE_MS - now_ms % MINUTE_MS + MARGIN_MS) : 0;
+    return weight_wait_ms(w, now_ms);
+}
+
+uint64_t weight_wait_ms(const struct weight *w, int64_t now_ms)
+{
+    int64_t end_ms = w->at_ms - w->at_ms % MINUTE_MS + MINUTE_MS + MARGIN_MS;
+    return now_ms < end_ms && weight_is_full(w, w->at_ms) ? (uint64_t)(end_ms - now_ms) : 0;
 }
 
 uint64_t weight_used(const struct weight *w, int64_t now_ms)

@@ -58,6 +58,7 @@ static struct world {
     char rest_url[300];
     const char *list_body, *used_weight; /* of Binance; NULL: none */
     unsigned klines;
+    struct weight weight; /* of Binance, which others share */
     struct feed_health health[MARKET_VENUES];
     char reason[MARKET_VENUES][200];
     size_t health_at;
@@ -334,6 +335,7 @@ static int begin(void **state)
                                               .link = &w->link.base,
                                               .fetch = &w->fetch.base,
                                               .market = w->market,
+                                              .weight = {[MARKET_BINANCE] = &w->weight},
                                               .mode = MODE_LIVE,
                                               .seed = 11,
                                               .tick = on_tick,
@@ -721,6 +723,25 @@ TEST(rest_waits_for_the_next_minute_when_the_venues_limit_is_nearly_used_up)
     assert_string_equal(w->reason[0], "");
 }
 
+TEST(rest_waits_when_somebody_else_was_told_that_the_limit_is_nearly_used_up)
+{
+    struct weight *shared = &w->weight;
+    shared->limit = 6000;
+    w->rest_status = 200;
+    buf_add_lit(&w->rest_body, "[]");
+    w->used_weight = "40";
+    pass(MINUTE - (uint64_t)loop_wall_ms(w->loop) % MINUTE + 10 * SECOND);
+    assert_true(weight_note(shared, STR("4900"), loop_wall_ms(w->loop)) > 0);
+    feeds_ask_history(w->feeds, MARKET_BINANCE, w->btc, INTERVAL_1H, 10, 0);
+    pass(50 * SECOND); /* the first second of the next minute */
+    assert_int_equal(w->klines, 0);
+    look();
+    assert_contains(str_of(w->reason[0]), "4900 of 6000 used up");
+    pass(2 * SECOND);
+    assert_int_equal(w->klines, 1);
+    assert_int_equal(weight_used(shared, loop_wall_ms(w->loop)), 40); /* and the other way round */
+}
+
 TEST(too_many_missed_trades_are_a_gap_at_once)
 {
     miss(MARKET_BINANCE, 100000);
@@ -930,6 +951,7 @@ int main(void)
         IN_WORLD(missed_trades_are_fetched_and_handed_up_in_order),
         IN_WORLD(what_cannot_be_fetched_is_a_gap),
         IN_WORLD(rest_waits_for_the_next_minute_when_the_venues_limit_is_nearly_used_up),
+        IN_WORLD(rest_waits_when_somebody_else_was_told_that_the_limit_is_nearly_used_up),
         IN_WORLD(too_many_missed_trades_are_a_gap_at_once),
         IN_WORLD(a_heartbeat_that_knows_of_a_trade_we_have_not_is_a_hole_after_2_s),
         IN_WORLD(marks_older_than_the_subscription_are_no_trades),

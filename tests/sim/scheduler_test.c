@@ -18,7 +18,7 @@
 struct script {
     int status;       /* 0: well */
     const char *body; /* instead of a good one */
-    const char *retry_after, *etag, *upstream;
+    const char *retry_after, *etag, *upstream, *used_weight;
     uint64_t delay_ms; /* 0: 20 */
     enum err err;
     double price; /* tickers; 0: the world's */
@@ -34,6 +34,7 @@ struct world {
     struct sources *sources;
     struct summary summary;
     struct outlook outlook;
+    struct weight weight; /* of Binance, as its feed would share it */
     struct sources_opts opts;
     struct script scripts[ENDPOINT_COUNT];
     double price;
@@ -183,6 +184,7 @@ static void answer(void *self, const struct fetch_request *request, struct fake_
     out->retry_after = s->retry_after;
     out->etag = s->etag;
     out->upstream = s->upstream;
+    out->used_weight = s->used_weight;
     if (s->etag && str_eq(request->etag, str_of(s->etag))) {
         w->conditional++;
         out->status = 304;
@@ -303,6 +305,7 @@ static struct world *world_new(void)
         .price_ttl_ms = 3000,
         .summary_ttl_ms = 30000,
         .seed = 4711,
+        .weight = {[PROVIDER_BINANCE] = &w->weight},
         .value = on_value,
         .failed = on_failed,
         .outlook = on_outlook,
@@ -902,6 +905,57 @@ TEST(health_says_what_is_not_well_and_when_it_tries_again)
     world_free(w);
 }
 
+/* Price requests of Binance and of Coinbase in the next `ms`. */
+static void assert_asked(struct world *w, uint64_t ms, size_t binance, size_t coinbase)
+{
+    size_t before[] = {w->asked[EP_BINANCE_TICKER], w->asked[EP_COINBASE_STATS]};
+    pass(w, ms);
+    assert_int_equal(w->asked[EP_BINANCE_TICKER] - before[0], binance);
+    assert_int_equal(w->asked[EP_COINBASE_STATS] - before[1], coinbase);
+}
+
+TEST(a_limit_that_binance_says_is_nearly_used_up_is_left_alone_until_the_next_minute)
+{
+    struct world *w = world_new();
+    struct host_health h = {0};
+    struct health_search search = {"binance", &h, 0};
+    w->weight.limit = 6000; /* the feed has read it */
+    w->scripts[EP_BINANCE_TICKER].used_weight = "4799";
+    world_start(w);
+    sources_note_demand(w->sources);
+    pass(w, 15 * SECOND); /* 10:00:15 */
+    assert_int_equal(weight_used(&w->weight, loop_wall_ms(w->loop)), 4799);
+    w->scripts[EP_BINANCE_TICKER].used_weight = "4800"; /* others use it up as well */
+    assert_asked(w, 10 * SECOND, 1, 0);
+    assert_string_equal(field(w, FIELD_BTC_PRICE)->provider, "binance");
+    w->scripts[EP_BINANCE_TICKER].used_weight = "20";
+    assert_asked(w, 35 * SECOND, 0, 3); /* until 10:01:00 */
+    assert_string_equal(field(w, FIELD_BTC_PRICE)->provider, "coinbase");
+    sources_health_each(w->sources, on_health, &search);
+    assert_int_equal(h.status, HEALTH_OK);
+    assert_non_null(strstr(h.reason, "4800 of 6000"));
+    assert_int_equal(h.next_try_ms % 60000, 1000);
+    assert_asked(w, 20 * SECOND, 2, 0);
+    sources_health_each(w->sources, on_health, &search);
+    assert_int_equal(h.next_try_ms, 0);
+    world_free(w);
+}
+
+TEST(what_the_feed_was_told_of_binances_limit_holds_the_scheduler_too)
+{
+    struct world *w = world_new();
+    w->weight.limit = 6000;
+    assert_int_equal(weight_note(&w->weight, STR("5000"), clock_wall_ms(&w->clock)), 61000);
+    world_start(w);
+    sources_note_demand(w->sources);
+    pass(w, 59 * SECOND);
+    assert_int_equal(w->asked[EP_BINANCE_TICKER] + w->asked[EP_BINANCE_DAILY], 0);
+    assert_string_equal(field(w, FIELD_BTC_PRICE)->provider, "coinbase");
+    assert_string_equal(field(w, FIELD_RSI_14)->provider, "coinbase");
+    assert_asked(w, 20 * SECOND, 2, 0);
+    world_free(w);
+}
+
 TEST(unchanged_answer_is_asked_for_conditionally_and_counts_as_new)
 {
     struct world *w = world_new();
@@ -1154,6 +1208,9 @@ int main(void)
         cmocka_unit_test(taapi_comes_first_and_a_computed_value_when_it_fails),
         cmocka_unit_test(refused_secret_is_not_tried_again),
         cmocka_unit_test(health_says_what_is_not_well_and_when_it_tries_again),
+        cmocka_unit_test(
+            a_limit_that_binance_says_is_nearly_used_up_is_left_alone_until_the_next_minute),
+        cmocka_unit_test(what_the_feed_was_told_of_binances_limit_holds_the_scheduler_too),
         cmocka_unit_test(unchanged_answer_is_asked_for_conditionally_and_counts_as_new),
         cmocka_unit_test(keys_travel_where_each_provider_wants_them),
         cmocka_unit_test(live_feed_makes_rest_tickers_unnecessary),

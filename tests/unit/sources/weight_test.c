@@ -16,7 +16,11 @@ TEST(four_fifths_of_the_limit_end_the_minute)
     assert_true(weight_is_full(&w, NOW + 39999));
     assert_false(weight_is_full(&w, NOW + 40000));
     assert_int_equal(weight_used(&w, NOW + 40000), 0);
+    assert_int_equal(weight_wait_ms(&w, NOW), 41000);
+    assert_int_equal(weight_wait_ms(&w, NOW + 40000), 1000);
+    assert_int_equal(weight_wait_ms(&w, NOW + 41000), 0);
     assert_int_equal(weight_note(&w, STR("30"), NOW + MINUTE), 0);
+    assert_int_equal(weight_wait_ms(&w, NOW + MINUTE), 0);
 }
 
 TEST(without_a_limit_or_a_number_nothing_waits)
@@ -24,7 +28,8 @@ TEST(without_a_limit_or_a_number_nothing_waits)
     struct weight w = {0};
     assert_int_equal(weight_note(&w, STR("1000000"), NOW), 0);
     assert_int_equal(weight_used(&w, NOW), 1000000);
-    w.limit = 6000;
+    w.limit = 6000; /* known only now */
+    assert_int_equal(weight_wait_ms(&w, NOW), 41000);
     static const char *const odd[] = {"",           "-1", "5000x", "99999999999999999999",
                                       "5000000000", "4e3"};
     for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
