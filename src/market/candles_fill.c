@@ -243,6 +243,10 @@ static void make_of_parts(struct candles *c, uint32_t symbol, enum interval i, i
         return; /* the old one knows more, also of parts that are forgotten */
     }
     int64_t close_ms = open_ms + interval_ms(i) + (int64_t)c->opts.late_ms;
+    bool begins_before = open_ms < candles_known_since(s, (enum interval)(i - 1));
+    if (!old && begins_before && close_ms <= s->clock_ms && (sum.all & CANDLE_HISTORY)) {
+        return; /* history begins within it: it is none, and what is older may make it */
+    }
     unsigned flags = old ? old->flags & (CANDLE_CLOSED | CANDLE_AMENDED) : 0;
     flags |= close_ms <= s->clock_ms ? CANDLE_CLOSED : 0u;
     flags |= whole ? (sum.some & CANDLE_REPAIRED) | (old ? CANDLE_REPAIRED : 0u) : CANDLE_GAP;

@@ -15,6 +15,8 @@
 #define TRADES_MAX_BYTES (4u << 20)
 #define CANDLES_MAX_BYTES (2u << 20)
 #define OFFERED_MAX 20000
+/* Answers that make one history of longer candles. */
+#define HISTORY_PARTS 4
 
 static void job_free(struct feed_job *job)
 {
@@ -76,6 +78,15 @@ void feed_rest_repair(struct venue_feed *vf, struct feed_row *row, const struct 
     add_job(vf, JOB_REPAIR, row->index)->hole = *hole;
 }
 
+static void add_history(struct venue_feed *vf, const struct feed_row *row, enum interval i,
+                        size_t count, int64_t before_ms)
+{
+    struct feed_job *job = add_job(vf, JOB_HISTORY, row->index);
+    job->interval = i;
+    job->count = count;
+    job->before_ms = before_ms;
+}
+
 void feed_rest_history(struct venue_feed *vf, struct feed_row *row, enum interval i, size_t count,
                        int64_t before_ms)
 {
@@ -84,11 +95,24 @@ void feed_rest_history(struct venue_feed *vf, struct feed_row *row, enum interva
                  venue_name(vf->venue->id));
         return;
     }
-    struct feed_job *job = add_job(vf, JOB_HISTORY, row->index);
-    job->interval = vf->venue->history_interval(i);
-    job->count = min_size(count * (size_t)(interval_ms(i) / interval_ms(job->interval)),
-                          vf->venue->history_max);
-    job->before_ms = before_ms;
+    enum interval own = vf->venue->history_interval(i);
+    if (own == i) {
+        add_history(vf, row, i, min_size(count, vf->venue->history_max), before_ms);
+        return;
+    }
+    /* In shorter ones: several answers, each from the begin of a longer one on, so that all that is
+     * summed up is whole. The first has less room, for it ends anywhere in one. */
+    int64_t step_ms = interval_ms(i), own_ms = interval_ms(own);
+    size_t room = vf->venue->history_max * HISTORY_PARTS / (size_t)(step_ms / own_ms) - 1;
+    count = min_size(count, room);
+    int64_t end_ms = before_ms > 0 ? before_ms : loop_wall_ms(vf->owner->opts.loop);
+    int64_t from_ms = end_ms / step_ms * step_ms - (int64_t)count * step_ms;
+    for (end_ms = end_ms / own_ms * own_ms; end_ms > from_ms;) {
+        int64_t part_ms = end_ms - (int64_t)vf->venue->history_max * own_ms;
+        part_ms = part_ms > from_ms ? (part_ms + step_ms - 1) / step_ms * step_ms : from_ms;
+        add_history(vf, row, own, (size_t)((end_ms - part_ms) / own_ms), before_ms);
+        before_ms = end_ms = part_ms;
+    }
 }
 
 /* ---- lists ---- */

@@ -68,8 +68,9 @@ void feeds_watch(struct feeds *f, uint32_t symbol, bool wanted);
 size_t feeds_watched(const struct feeds *f);
 /* Asks REST for closed candles: of an interval, the newest `count` that end before `before_ms` (0:
  * now), at most 1,000 (Binance), 300 (Coinbase), 720 (Kraken, only the newest there are). Coinbase
- * has none of 4h: rows of 1h are given instead. One at a time a host, within its limiter; the
- * answer is `history`, or nothing. */
+ * has none of 4h: the rows of 1h of that time (299 times 4h at most) are given instead, newest
+ * first, in up to 4 answers, each beginning with a whole 4h. One at a time a host, within its
+ * limiter; the answer is `history`, or nothing. */
 void feeds_ask_history(struct feeds *f, enum market_venue v, uint32_t symbol, enum interval i,
                        size_t count, int64_t before_ms);
 

@@ -436,4 +436,35 @@ describe('bad days', { concurrency: 6 }, () => {
       }
     });
   });
+
+  test('Coinbase alone: four-hour candles are its hours summed up, whole ones only', async () => {
+    const env = { COINCAST_BINANCE_WS_URL: 'ws://127.0.0.1:9', COINCAST_KRAKEN_WS_URL: 'ws://127.0.0.1:9/v2' };
+    await withMarket({ symbols: ['BTC'], feeds: 1, env }, async (server, upstream) => {
+      const HOUR = 3_600_000;
+      const closed = await until(async () => {
+        const { candles } = (await json(server, '/api/v1/assets/BTC/candles?interval=4h&limit=1000')).body;
+        const done = candles?.filter((c) => c.closed) ?? [];
+        return done.length >= 299 && done;
+      }, '299 closed candles of history', WAIT_MS);
+      const hours = new Map(); /* [time s, low, high, open, close, volume] */
+      const first = Date.parse(closed[0].time);
+      const end = Date.parse(closed.at(-1).time) + 4 * HOUR;
+      for (let from = first; from < end; from += 300 * HOUR) {
+        const to = Math.min(from + 299 * HOUR, end - HOUR);
+        const rows = await (await fetch(`${upstream.origin}/products/BTC-USD/candles?granularity=3600&start=${
+          new Date(from).toISOString()}&end=${new Date(to).toISOString()}`)).json();
+        for (const row of rows) hours.set(row[0] * 1000, row);
+      }
+      closed.forEach((c, i) => {
+        const open = Date.parse(c.time);
+        assert.equal(open, first + i * 4 * HOUR, 'none is missing');
+        assert.equal(open % (4 * HOUR), 0);
+        const parts = [0, 1, 2, 3].map((h) => hours.get(open + h * HOUR));
+        const volume = parts.reduce((sum, p) => sum + BigInt(Math.round(p[5] * 1e8)), 0n);
+        assert.deepEqual([c.open, c.high, c.low, c.close, c.volume, c.gap, c.repaired, c.history],
+          [parts[0][3], Math.max(...parts.map((p) => p[2])), Math.min(...parts.map((p) => p[1])), parts[3][4],
+            Number(volume) / 1e8, false, false, true], c.time);
+      });
+    });
+  });
 });

@@ -56,6 +56,8 @@ static struct world {
     int rest_status;
     struct buf rest_body;
     char rest_url[300];
+    int64_t pages[8][2]; /* of Coinbase's hours: first and last that were asked for */
+    size_t page_count;
     const char *list_body, *used_weight; /* of Binance; NULL: none */
     unsigned klines;
     struct weight weight; /* of Binance, which others share */
@@ -220,6 +222,19 @@ static void on_pulse(void *self)
     timer_start(w->loop, &w->pulse, now() + w->pulse_ms, on_pulse, NULL);
 }
 
+static void note_page(struct str url)
+{
+    size_t start = str_find_str(url, STR("granularity=3600&start="));
+    size_t end = str_find_str(url, STR("&end="));
+    if (start == SIZE_MAX || end == SIZE_MAX || w->page_count == ARRAY_LEN(w->pages)) {
+        return;
+    }
+    int64_t *page = w->pages[w->page_count++];
+    start += strlen("granularity=3600&start=");
+    assert_ok(clock_parse_rfc3339(str_sub(url, start, end - start), &page[0]));
+    assert_ok(clock_parse_rfc3339(str_from(url, end + 5), &page[1]));
+}
+
 static void on_fetch(void *self, const struct fetch_request *request, struct fake_answer *out)
 {
     (void)self;
@@ -232,6 +247,7 @@ static void on_fetch(void *self, const struct fetch_request *request, struct fak
         buf_add_str(&out->body, str_of(w->list_body));
     }
     w->klines += count_of(request->url, "/klines") > 0;
+    note_page(request->url);
     out->used_weight = w->used_weight;
     if (!list) {
         buf_add_str(&out->body, buf_str(&w->rest_body));
@@ -742,6 +758,49 @@ TEST(rest_waits_when_somebody_else_was_told_that_the_limit_is_nearly_used_up)
     assert_int_equal(weight_used(shared, loop_wall_ms(w->loop)), 40); /* and the other way round */
 }
 
+/* Coinbase has no candles of 4 hours. */
+static void assert_pages(size_t count, int64_t before_ms, size_t pages)
+{
+    const int64_t hour_ms = interval_ms(INTERVAL_1H), step_ms = interval_ms(INTERVAL_4H);
+    w->page_count = 0;
+    feeds_ask_history(w->feeds, MARKET_COINBASE, w->btc, INTERVAL_4H, count, before_ms);
+    int64_t end_ms = before_ms ? before_ms : loop_wall_ms(w->loop);
+    int64_t from_ms = end_ms / step_ms * step_ms - (int64_t)count * step_ms;
+    pass(5 * SECOND);
+    assert_int_equal(w->page_count, pages);
+    for (size_t i = 0; i < pages; i++) {
+        assert_int_equal(w->pages[i][0] % step_ms, 0);
+        assert_in_range(w->pages[i][1] - w->pages[i][0], 0, 299 * hour_ms);
+        assert_int_equal(w->pages[i][1], end_ms / hour_ms * hour_ms - hour_ms);
+        end_ms = w->pages[i][0];
+    }
+    assert_int_equal(end_ms, from_ms);
+}
+
+TEST(hours_for_candles_of_4_hours_are_asked_from_whole_ones_on_and_without_a_hole)
+{
+    const int64_t step_ms = interval_ms(INTERVAL_4H);
+    w->rest_status = 200;
+    buf_add_lit(&w->rest_body, "[]");
+    int64_t into_ms = loop_wall_ms(w->loop) % step_ms;
+    pass((uint64_t)(step_ms - into_ms) + 2 * HOUR +
+         7 * MINUTE);        /* 2:07 of four hours have passed */
+    assert_pages(299, 0, 4); /* 1,198 hours, 298 at first */
+    assert_pages(74, 0, 1);
+    assert_pages(75, 0, 2);
+    assert_pages(1, 0, 1);
+    assert_pages(75, loop_wall_ms(w->loop) / step_ms * step_ms, 1);
+    pass(HOUR);
+    assert_pages(299, 0, 4);
+    pass(HOUR);
+    assert_pages(299, 0, 4);
+    assert_pages(75, 0, 1); /* just over */
+    w->page_count = 0;
+    feeds_ask_history(w->feeds, MARKET_COINBASE, w->btc, INTERVAL_4H, 100000, 0);
+    pass(10 * SECOND);
+    assert_int_equal(w->page_count, 4);
+}
+
 TEST(too_many_missed_trades_are_a_gap_at_once)
 {
     miss(MARKET_BINANCE, 100000);
@@ -952,6 +1011,7 @@ int main(void)
         IN_WORLD(what_cannot_be_fetched_is_a_gap),
         IN_WORLD(rest_waits_for_the_next_minute_when_the_venues_limit_is_nearly_used_up),
         IN_WORLD(rest_waits_when_somebody_else_was_told_that_the_limit_is_nearly_used_up),
+        IN_WORLD(hours_for_candles_of_4_hours_are_asked_from_whole_ones_on_and_without_a_hole),
         IN_WORLD(too_many_missed_trades_are_a_gap_at_once),
         IN_WORLD(a_heartbeat_that_knows_of_a_trade_we_have_not_is_a_hole_after_2_s),
         IN_WORLD(marks_older_than_the_subscription_are_no_trades),

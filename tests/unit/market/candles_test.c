@@ -407,6 +407,28 @@ TEST(the_open_day_is_whole_after_history_of_hours_and_minutes)
     candles_free(r->c);
 }
 
+TEST(hours_of_history_make_whole_candles_of_4_hours_and_no_others)
+{
+    struct rig *r = begin();
+    candles_time(r->c, MIDNIGHT + 9 * HOUR);
+    struct candle newer[] = {history(MIDNIGHT + 3 * HOUR, "13", "13", "13", "13", "0.1"),
+                             history(MIDNIGHT + 4 * HOUR, "20", "25", "19", "21", "0.2"),
+                             history(MIDNIGHT + 6 * HOUR, "22", "24", "18", "23", "0.3"),
+                             history(MIDNIGHT + 7 * HOUR, "23", "23", "22", "22", "0.4"),
+                             history(MIDNIGHT + 8 * HOUR, "22", "22", "22", "22", "1")};
+    struct candle older[] = {history(MIDNIGHT, "10", "15", "9", "11", "1"),
+                             history(MIDNIGHT + HOUR, "11", "12", "8", "12", "2"),
+                             history(MIDNIGHT + 2 * HOUR, "12", "13", "12", "13", "3")};
+    assert_int_equal(candles_fill(r->c, 0, MARKET_COINBASE, INTERVAL_1H, newer, 5), 5);
+    assert_null(row(r, INTERVAL_4H, MIDNIGHT)); /* its begin is not known */
+    expect_row(row(r, INTERVAL_4H, MIDNIGHT + 4 * HOUR), "20 25 18 22 0.9", 9,
+               CANDLE_CLOSED | CANDLE_HISTORY); /* an hour had no trades */
+    assert_false(row(r, INTERVAL_4H, MIDNIGHT + 8 * HOUR)->flags & CANDLE_CLOSED);
+    assert_int_equal(candles_fill(r->c, 0, MARKET_COINBASE, INTERVAL_1H, older, 3), 3);
+    expect_row(row(r, INTERVAL_4H, MIDNIGHT), "10 15 8 13 6.1", 12, CANDLE_CLOSED | CANDLE_HISTORY);
+    candles_free(r->c);
+}
+
 TEST(after_a_restart_the_time_between_is_a_gap)
 {
     struct rig *r = begin();
@@ -615,6 +637,7 @@ int main(void)
         cmocka_unit_test(part_of_a_gap_repaired_leaves_the_rest),
         cmocka_unit_test(history_fills_what_is_missing_and_leaves_the_rest),
         cmocka_unit_test(the_open_day_is_whole_after_history_of_hours_and_minutes),
+        cmocka_unit_test(hours_of_history_make_whole_candles_of_4_hours_and_no_others),
         cmocka_unit_test(after_a_restart_the_time_between_is_a_gap),
         cmocka_unit_test(the_first_venue_in_order_has_the_series_and_loses_it_by_silence),
         cmocka_unit_test(history_of_whoever_traded_first_does_not_keep_a_better_venue_out),
