@@ -29,25 +29,30 @@ bool curl_dial_set(CURL *easy, const struct outward *o, struct str scheme, struc
     return proxy.url != NULL;
 }
 
-static const char *why_not_verified(CURL *easy, bool proxied)
+static const char *why_not_verified(CURL *easy, bool proxied, char *room, size_t room_len)
 {
-    long own = VERIFY_OK, proxys = VERIFY_OK;
-    curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &own);
-    curl_easy_getinfo(easy, CURLINFO_PROXY_SSL_VERIFYRESULT, &proxys);
-    if (proxied && own == VERIFY_OK && proxys != VERIFY_OK) {
-        return "the certificate of the proxy is not trusted";
-    }
-    switch (own) {
+    long result = VERIFY_OK, of_proxy = VERIFY_OK;
+    curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &result);
+    curl_easy_getinfo(easy, CURLINFO_PROXY_SSL_VERIFYRESULT, &of_proxy);
+    /* The peer's own comes after the proxy's, which must have been good by then. */
+    bool is_proxys = proxied && of_proxy != VERIFY_OK;
+    const char *what = NULL;
+    switch (is_proxys ? of_proxy : result) {
     case VERIFY_OK:
     case VERIFY_UNSPECIFIED:
-        return "the certificate is for another host name";
+        what = "is for another host name";
+        break;
     case VERIFY_NOT_YET:
-        return "the certificate is not valid yet (or this machine's clock is wrong)";
+        what = "is not valid yet (or this machine's clock is wrong)";
+        break;
     case VERIFY_EXPIRED:
-        return "the certificate has expired (or this machine's clock is wrong)";
+        what = "has expired (or this machine's clock is wrong)";
+        break;
     default:
-        return "the certificate is not trusted: nobody we trust has issued it";
+        what = "is not trusted: nobody we trust has issued it";
     }
+    snprintf(room, room_len, "the certificate%s %s", is_proxys ? " of the proxy" : "", what);
+    return room;
 }
 
 /* What a SOCKS proxy answered. */
@@ -100,7 +105,7 @@ const char *curl_dial_why(CURL *easy, CURLcode code, bool proxied, char *room, s
     case CURLE_COULDNT_CONNECT:
         return proxied ? "the proxy cannot be connected to" : "the connection was refused";
     case CURLE_PEER_FAILED_VERIFICATION:
-        return why_not_verified(easy, proxied);
+        return why_not_verified(easy, proxied, room, room_len);
     case CURLE_SSL_CACERT_BADFILE:
         return "the file of trusted certificates cannot be read";
     case CURLE_SSL_CONNECT_ERROR:

@@ -346,6 +346,34 @@ describe('proxies to exchanges and providers', () => {
     });
   }
 
+  test('a proxy that is spoken to over TLS; its certificate counts too', async () => {
+    const safe = await startForwardProxy(authority.issue('IP:127.0.0.1'));
+    const wrong = await startForwardProxy(authority.issue('DNS:proxy.test'));
+    const other = makeAuthority('Somebody else');
+    const unknown = await startForwardProxy(other.issue('IP:127.0.0.1'));
+    const env = (it) => ({ COINCAST_PROXY: `https://${it.authority}`, COINCAST_CA_FILE: authority.ca });
+    try {
+      await withServer(secure, { env: env(safe) }, async (server) => {
+        await allWell(server);
+        assert.deepEqual(new Set(safe.asked.map((a) => a.kind)), new Set(['CONNECT']));
+      });
+      for (const [bad, why] of [[wrong, /the certificate of the proxy is for another host name/],
+        [unknown, /the certificate of the proxy is not trusted/]]) {
+        await withServer(secure, { feeds: 0, env: { ...NOBODY, ...env(bad) } }, async (server) => {
+          const feed = await until(async () => {
+            const now = await server.feed('binance');
+            return now?.status === 'down' && now.next_try && now;
+          }, 'the feed is down', WAIT_MS);
+          assert.match(feed.reason, why);
+          assert.deepEqual(bad.asked, []);
+        });
+      }
+    } finally {
+      for (const it of [safe, wrong, unknown]) await it.stop();
+      await other.remove();
+    }
+  });
+
   test('NO_PROXY and loopback go without', async () => {
     const local = await startUpstream();
     try {
@@ -376,6 +404,7 @@ describe('proxies to exchanges and providers', () => {
   const refusals = [
     { what: 'a proxy that wants a password', set: { password: 'other' }, scheme: 'http',
       why: /the proxy refused: 407 Proxy Authentication Required/ },
+    { what: 'a peer behind the proxy that nobody knows', ca: false, scheme: 'http', why: /the certificate is not trusted/ },
     { what: 'a proxy that cannot get there', set: { status: 502 }, scheme: 'http', why: /the proxy refused: 502 Bad Gateway/ },
     { what: 'a SOCKS proxy that wants a password', set: { password: 'other' }, scheme: 'socks5h',
       why: /the proxy refused: it wants another user or password/ },
@@ -383,10 +412,10 @@ describe('proxies to exchanges and providers', () => {
       why: /the proxy refused: it does not allow that host/ },
     { what: 'a SOCKS proxy that cannot get there', set: { status: 4 }, scheme: 'socks5h', why: /the proxy cannot reach the host/ },
   ];
-  for (const { what, set, scheme, why } of refusals) {
+  for (const { what, set, scheme, why, ca = true } of refusals) {
     test(`${what}: down, with the reason, and tried again later and later`, async () => {
       Object.assign(proxy, set);
-      await withServer(secure, { feeds: 0, env: { ...NOBODY, COINCAST_CA_FILE: authority.ca,
+      await withServer(secure, { feeds: 0, env: { ...NOBODY, ...(ca && { COINCAST_CA_FILE: authority.ca }),
         COINCAST_PROXY: `${scheme}://user:s3cr3t-word@${proxy.authority}` } }, async (server) => {
         const feed = await until(async () => {
           const now = await server.feed('binance');

@@ -1,13 +1,15 @@
 /* Proxies as an operator may have them between the server and the world: HTTP (CONNECT, and plain
  * requests with a whole URL) and SOCKS5, on one port. Every name leads to loopback, whatever the
  * machine knows. SPDX-License-Identifier: MIT */
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
+import tls from 'node:tls';
 
 /* `asked`: what was asked for, {kind: 'CONNECT', 'GET' or 'SOCKS5', authority, auth, at}. What may be
  * set: `status`, which answers instead; `hang`, which answers nothing; `password` of "user", which is
- * then wanted. */
-export async function startForwardProxy() {
+ * then wanted. `files` {cert, key}: it is spoken to over TLS itself. */
+export async function startForwardProxy(files) {
   const proxy = { asked: [], status: 0, hang: false, password: '', first: [] };
   const open = new Set();
   const hold = (socket) => {
@@ -90,7 +92,7 @@ export async function startForwardProxy() {
     });
   };
 
-  const server = net.createServer((client) => {
+  const greet = (client) => {
     hold(client);
     client.once('data', (bytes) => {
       if (bytes[0] === 5) {
@@ -102,7 +104,10 @@ export async function startForwardProxy() {
       web.emit('connection', client);
       process.nextTick(() => client.resume());
     });
-  });
+  };
+  const server = files
+    ? tls.createServer({ cert: readFileSync(files.cert), key: readFileSync(files.key) }, greet)
+    : net.createServer(greet);
   await new Promise((done) => server.listen(0, '127.0.0.1', done));
   proxy.port = server.address().port;
   proxy.authority = `127.0.0.1:${proxy.port}`;
