@@ -165,12 +165,7 @@ static void write_end(struct api_shard *s, struct json_writer *w)
 {
     char cursor[CURSOR_LEN + 1];
     fanout_cursor_text(s->fanout, cursor);
-    json_key(w, "timestamp");
-    json_time(w, shard_wall_ms(s));
-    json_key(w, "mode");
-    json_text(w, shard_answers(s)->mode);
-    json_key(w, "cursor");
-    json_text(w, cursor);
+    message_stamp(w, shard_wall_ms(s), shard_answers(s)->mode, cursor);
     json_object_end(w);
 }
 
@@ -293,10 +288,7 @@ void get_assets(struct api_shard *s, struct conn *c, const struct http_request *
     }
     json_array_end(&w);
     uint64_t etag = str_hash(buf_str(&json));
-    json_key(&w, "timestamp");
-    json_time(&w, shard_wall_ms(s));
-    json_key(&w, "mode");
-    json_text(&w, shard_answers(s)->mode);
+    message_stamp(&w, shard_wall_ms(s), shard_answers(s)->mode, NULL);
     json_object_end(&w);
     reply_content(c, none_match(r), etag, buf_str(&json));
     buf_fini(&json);

@@ -2,6 +2,7 @@
 #include "app/markets.h"
 
 #include "app/archive.h"
+#include "app/health.h"
 #include "app/moods.h"
 #include "base/alloc.h"
 #include "base/log.h"
@@ -550,70 +551,36 @@ void markets_want(struct markets *m, struct str symbol, bool wanted)
 
 /* ---- health ---- */
 
-struct health_walk {
-    struct json_writer *w;
-    int count, down, worst;
-};
-
-static void write_count(struct json_writer *w, const char *name, uint64_t value)
-{
-    json_key(w, name);
-    json_i64(w, (int64_t)value);
-}
-
-static void write_time(struct json_writer *w, const char *name, int64_t unix_ms)
-{
-    json_key(w, name);
-    if (unix_ms > 0) {
-        json_time(w, unix_ms);
-    } else {
-        json_null(w);
-    }
-}
-
 static void write_feed(void *self, const struct feed_health *h)
 {
     struct health_walk *walk = self;
     struct json_writer *w = walk->w;
-    walk->count++;
-    walk->down += h->status == HEALTH_DOWN;
-    walk->worst = h->status != HEALTH_OK ? 1 : walk->worst;
-    json_object(w);
-    json_key(w, "name");
-    json_text(w, h->name);
-    json_key(w, "status");
-    json_text(w, health_status_text(h->status));
-    json_key(w, "reason");
-    json_text(w, h->reason && h->reason[0] ? h->reason : NULL);
-    write_time(w, "since", h->since_ms);
-    write_time(w, "next_try", h->next_try_ms);
-    write_time(w, "last_frame", h->last_frame_ms);
+    health_begin(walk, h->name, h->status, h->reason, h->since_ms);
+    json_put_time(w, "next_try", h->next_try_ms);
+    json_put_time(w, "last_frame", h->last_frame_ms);
     json_key(w, "url");
     json_text(w, h->url);
-    write_count(w, "connections", h->connections);
-    write_count(w, "symbols", h->symbols);
-    write_count(w, "frames", h->frames);
-    write_count(w, "ticks", h->ticks);
-    write_count(w, "ignored", h->ignored);
-    write_count(w, "rejected", h->rejected);
-    write_count(w, "gaps", h->gaps);
-    write_count(w, "repaired", h->repaired);
-    write_count(w, "doubled", h->doubled);
-    write_count(w, "reconnects", h->reconnects);
-    write_count(w, "turnovers", h->turnovers);
+    json_put_count(w, "connections", h->connections);
+    json_put_count(w, "symbols", h->symbols);
+    json_put_count(w, "frames", h->frames);
+    json_put_count(w, "ticks", h->ticks);
+    json_put_count(w, "ignored", h->ignored);
+    json_put_count(w, "rejected", h->rejected);
+    json_put_count(w, "gaps", h->gaps);
+    json_put_count(w, "repaired", h->repaired);
+    json_put_count(w, "doubled", h->doubled);
+    json_put_count(w, "reconnects", h->reconnects);
+    json_put_count(w, "turnovers", h->turnovers);
     json_key(w, "lag_ms");
     if (h->has_lag) {
         json_i64(w, h->lag_ms);
     } else {
         json_null(w);
     }
-    json_key(w, "weight");
     if (h->weight_limit) {
-        json_object(w);
-        write_count(w, "used", h->weight_used);
-        write_count(w, "limit", h->weight_limit);
-        json_object_end(w);
+        health_used(w, "weight", h->weight_used, h->weight_limit);
     } else {
+        json_key(w, "weight");
         json_null(w);
     }
     json_object_end(w);
@@ -626,5 +593,5 @@ int markets_health(struct markets *m, struct json_writer *w)
         return 0;
     }
     feeds_health_each(m->feeds, write_feed, &walk);
-    return walk.count && walk.down == walk.count ? 2 : walk.worst;
+    return health_verdict(&walk);
 }
