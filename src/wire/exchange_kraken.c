@@ -36,73 +36,70 @@ enum slot {
     SLOTS,
 };
 
-struct slots {
-    struct str v[SLOTS];
-};
+static_assert(SLOTS <= SLOTS_MAX, "each member has a slot");
 
-#define IS(literal) (memcmp(key.ptr, literal, sizeof(literal) - 1) == 0)
-
-static enum slot slot_of_long(struct str key)
+static unsigned slot_of_long(struct str key)
 {
     switch (key.len) {
     case 7:
-        return IS("channel")   ? CHANNEL
-               : IS("success") ? SUCCESS
-               : IS("bid_qty") ? BID_QTY
-               : IS("ask_qty") ? ASK_QTY
-                               : SLOTS;
+        return slot_is(key, STR("channel"))   ? CHANNEL
+               : slot_is(key, STR("success")) ? SUCCESS
+               : slot_is(key, STR("bid_qty")) ? BID_QTY
+               : slot_is(key, STR("ask_qty")) ? ASK_QTY
+                                              : SLOT_NONE;
     case 8:
-        return IS("trade_id") ? TRADE_ID : IS("interval") ? INTERVAL : SLOTS;
+        return slot_is(key, STR("trade_id"))   ? TRADE_ID
+               : slot_is(key, STR("interval")) ? INTERVAL
+                                               : SLOT_NONE;
     case 9:
-        return IS("timestamp") ? TIME : SLOTS;
+        return slot_is(key, STR("timestamp")) ? TIME : SLOT_NONE;
     case 10:
-        return IS("change_pct") ? CHANGE : SLOTS;
+        return slot_is(key, STR("change_pct")) ? CHANGE : SLOT_NONE;
     case 14:
-        return IS("interval_begin") ? BEGIN : SLOTS;
+        return slot_is(key, STR("interval_begin")) ? BEGIN : SLOT_NONE;
     default:
-        return SLOTS;
+        return SLOT_NONE;
     }
 }
 
-/* SLOTS: of no use to us. */
-static enum slot slot_of(struct str key)
+static unsigned slot_of(struct str key)
 {
     switch (key.len) {
     case 3:
-        return IS("qty") ? QTY : IS("bid") ? BID : IS("ask") ? ASK : IS("low") ? LOW : SLOTS;
+        return slot_is(key, STR("qty"))   ? QTY
+               : slot_is(key, STR("bid")) ? BID
+               : slot_is(key, STR("ask")) ? ASK
+               : slot_is(key, STR("low")) ? LOW
+                                          : SLOT_NONE;
     case 4:
-        return IS("side")   ? SIDE
-               : IS("type") ? TYPE
-               : IS("data") ? DATA
-               : IS("last") ? LAST
-               : IS("high") ? HIGH
-               : IS("open") ? OPEN
-                            : SLOTS;
+        return slot_is(key, STR("side"))   ? SIDE
+               : slot_is(key, STR("type")) ? TYPE
+               : slot_is(key, STR("data")) ? DATA
+               : slot_is(key, STR("last")) ? LAST
+               : slot_is(key, STR("high")) ? HIGH
+               : slot_is(key, STR("open")) ? OPEN
+                                           : SLOT_NONE;
     case 5:
-        return IS("price") ? PRICE : IS("close") ? CLOSE : IS("error") ? ERROR : SLOTS;
+        return slot_is(key, STR("price"))   ? PRICE
+               : slot_is(key, STR("close")) ? CLOSE
+               : slot_is(key, STR("error")) ? ERROR
+                                            : SLOT_NONE;
     case 6:
-        return IS("symbol")   ? SYMBOL
-               : IS("volume") ? VOLUME
-               : IS("method") ? METHOD
-               : IS("result") ? RESULT
-               : IS("req_id") ? REQ_ID
-               : IS("system") ? SYSTEM
-                              : SLOTS;
+        return slot_is(key, STR("symbol"))   ? SYMBOL
+               : slot_is(key, STR("volume")) ? VOLUME
+               : slot_is(key, STR("method")) ? METHOD
+               : slot_is(key, STR("result")) ? RESULT
+               : slot_is(key, STR("req_id")) ? REQ_ID
+               : slot_is(key, STR("system")) ? SYSTEM
+                                             : SLOT_NONE;
     default:
         return slot_of_long(key);
     }
 }
 
-/* Walks the object entered last. */
-static void take_members(struct scan *s, struct slots *m)
+static bool take_members(struct scan *s, struct slots *m)
 {
-    struct str key;
-    while (scan_key(s, &key)) {
-        enum slot slot = slot_of(key);
-        if (slot != SLOTS) {
-            m->v[slot] = reader_value(s);
-        } /* what is not taken is passed over by the next key */
-    }
+    return slots_take(s, slot_of, m);
 }
 
 static void read_trade(struct reader *r, const struct slots *m, bool snapshot)
@@ -166,19 +163,14 @@ static void read_list(struct reader *r, const struct slots *frame, item_fn item)
 {
     struct scan s;
     bool snapshot = slot_is(frame->v[TYPE], STR("snapshot"));
-    scan_begin(&s, frame->v[DATA]);
-    if (!scan_array(&s)) {
-        reader_fail(r, ERR_SYNTAX, "a channel without its list");
+    if (!reader_list(r, &s, frame->v[DATA], "a channel without its list")) {
         return;
     }
     while (r->err == OK && scan_item(&s)) {
-        struct slots m = {0};
-        if (!scan_object(&s)) {
-            reader_fail(r, ERR_SYNTAX, "a list of something else than objects");
-            return;
+        struct slots m;
+        if (reader_item(r, &s, take_members, &m)) {
+            item(r, &m, snapshot);
         }
-        take_members(&s, &m);
-        item(r, &m, snapshot);
     }
 }
 
@@ -206,13 +198,11 @@ static void read_channel(struct reader *r, const struct slots *m)
 /* The symbol stands in `result`, or beside it. */
 static void read_answer(struct reader *r, const struct slots *m)
 {
-    struct slots result = {0};
+    struct slots result;
     struct scan s;
     uint64_t id = 0;
     scan_begin(&s, m->v[RESULT].ptr ? m->v[RESULT] : STR("{}"));
-    if (scan_object(&s)) {
-        take_members(&s, &result);
-    }
+    (void)take_members(&s, &result);
     struct str symbol = result.v[SYMBOL].ptr ? result.v[SYMBOL] : m->v[SYMBOL];
     bool refused = slot_is(m->v[SUCCESS], STR("false")) || m->v[ERROR].len > 0;
     if (!reader_id(r, m->v[REQ_ID], &id)) {
@@ -229,21 +219,16 @@ static void read_answer(struct reader *r, const struct slots *m)
 enum err kraken_read_frame(struct str frame, exchange_event_fn event, void *self, const char **why)
 {
     struct reader r = {.event = event, .self = self};
-    struct slots m = {0};
-    struct scan s;
-    scan_begin(&s, frame);
-    bool object = scan_object(&s);
-    if (object) {
-        take_members(&s, &m);
+    struct slots m;
+    if (!reader_frame(&r, frame, take_members, &m)) {
+        return reader_end(&r, why);
     }
-    if (scan_end(&s) != OK) {
-        reader_fail(&r, ERR_SYNTAX, s.error);
-    } else if (m.v[CHANNEL].ptr) {
+    if (m.v[CHANNEL].ptr) {
         read_channel(&r, &m);
     } else if (m.v[METHOD].ptr || m.v[ERROR].ptr) {
         read_answer(&r, &m);
     } else {
-        reader_fail(&r, ERR_UNSUPPORTED, object ? "neither a channel nor an answer" : "no object");
+        reader_fail(&r, ERR_UNSUPPORTED, "neither a channel nor an answer");
     }
     return reader_end(&r, why);
 }
