@@ -34,50 +34,48 @@ static void add_pair(struct buf *out, const struct feed_row *row)
 
 /* ---- the envelope ---- */
 
-/* `*raw` is the document's result. ERR_UNAVAILABLE: it says an error, or has none. */
-static enum err open_envelope(struct str body, struct str *raw, const char **why)
+/* Enters the object that is the document's result. ERR_UNAVAILABLE: it says an error, or has none.
+ */
+static enum err enter_result(struct str body, struct scan *s, const char **why)
 {
-    struct scan s;
     struct str key;
+    struct str result = {0};
     bool refused = false;
-    *raw = (struct str){0};
-    scan_begin(&s, body);
-    if (scan_object(&s)) {
-        while (scan_key(&s, &key)) {
-            if (str_eq(key, STR("error")) && scan_array(&s)) {
-                while (scan_item(&s)) {
+    scan_begin(s, body);
+    if (scan_object(s)) {
+        while (scan_key(s, &key)) {
+            if (str_eq(key, STR("error")) && scan_array(s)) {
+                while (scan_item(s)) {
                     refused = true;
                 }
-            } else if (str_eq(key, STR("result"))) {
-                (void)scan_skip(&s, raw);
+            } else if (str_eq(key, STR("result")) && scan_peek(s) == SCAN_OBJECT) {
+                (void)scan_skip(s, &result);
             }
         }
     }
-    return feed_parse_end(&s, !refused && raw->ptr, refused ? "it says an error" : "no result",
-                          why);
+    enum err e =
+        feed_parse_end(s, !refused && result.ptr, refused ? "it says an error" : "no result", why);
+    if (e == OK) {
+        scan_begin(s, result);
+        (void)scan_object(s);
+    }
+    return e;
 }
 
 /* `*rows` is the list of the one pair of the result; its name is Kraken's own, `last` stands beside
  * it. */
-static enum err open_rows(struct str body, struct str *rows, const char **why)
+static enum err find_rows(struct str body, struct str *rows, const char **why)
 {
     struct scan s;
     struct str key;
-    struct str result;
-    enum err e = open_envelope(body, &result, why);
-    if (e != OK) {
-        return e;
-    }
+    enum err e = enter_result(body, &s, why);
     *rows = (struct str){0};
-    scan_begin(&s, result);
-    if (scan_object(&s)) {
-        while (scan_key(&s, &key)) {
-            if (!rows->ptr && !str_eq(key, STR("last")) && scan_peek(&s) == SCAN_ARRAY) {
-                (void)scan_skip(&s, rows);
-            }
+    while (e == OK && !rows->ptr && scan_key(&s, &key)) {
+        if (!str_eq(key, STR("last")) && scan_peek(&s) == SCAN_ARRAY) {
+            (void)scan_skip(&s, rows);
         }
     }
-    return feed_parse_end(&s, rows->ptr, "a result without a list", why);
+    return e == OK ? feed_parse_end(&s, rows->ptr, "a result without a list", why) : e;
 }
 
 /* ---- AssetPairs ---- */
@@ -105,19 +103,13 @@ static enum err read_list(struct str body, feed_symbol_fn symbol, void *self, co
 {
     struct scan s;
     struct str key;
-    struct str result;
-    enum err e = open_envelope(body, &result, why);
-    if (e != OK) {
-        return e;
-    }
-    scan_begin(&s, result);
-    bool well = scan_object(&s);
-    while (well && scan_key(&s, &key)) {
+    enum err e = enter_result(body, &s, why);
+    while (e == OK && scan_key(&s, &key)) {
         if (scan_object(&s)) {
             read_pair(&s, symbol, self);
         }
     }
-    return feed_parse_end(&s, well, "a result without pairs", why);
+    return e;
 }
 
 /* ---- trades ---- */
@@ -150,7 +142,7 @@ static bool read_trade(struct scan *s, struct exchange_event *e)
 static enum err read_trades(struct str body, exchange_event_fn trade, void *self, const char **why)
 {
     struct str rows;
-    enum err e = open_rows(body, &rows, why);
+    enum err e = find_rows(body, &rows, why);
     return e == OK ? feed_parse_trades(rows, read_trade, trade, self, why) : e;
 }
 
@@ -193,7 +185,7 @@ static bool read_candle(struct scan *s, struct candle *c)
 static enum err read_candles(struct str body, feed_candle_fn candle, void *self, const char **why)
 {
     struct str rows;
-    enum err e = open_rows(body, &rows, why);
+    enum err e = find_rows(body, &rows, why);
     return e == OK ? feed_parse_candles(rows, read_candle, candle, self, why) : e;
 }
 

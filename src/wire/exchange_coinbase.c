@@ -42,27 +42,23 @@ static unsigned slot_of_long(struct str key)
 {
     switch (key.len) {
     case 9:
-        return slot_is(key, STR("last_size"))   ? LAST_SIZE
-               : slot_is(key, STR("timestamp")) ? TIMESTAMP
-               : slot_is(key, STR("high_24_h")) ? HIGH
-                                                : SLOT_NONE;
+        return IS("last_size")   ? LAST_SIZE
+               : IS("timestamp") ? TIMESTAMP
+               : IS("high_24_h") ? HIGH
+                                 : SLOT_NONE;
     case 10:
-        return slot_is(key, STR("product_id"))   ? PRODUCT
-               : slot_is(key, STR("volume_24h")) ? VOLUME
-                                                 : SLOT_NONE;
+        return IS("product_id") ? PRODUCT : IS("volume_24h") ? VOLUME : SLOT_NONE;
     case 11:
-        return slot_is(key, STR("volume_24_h")) ? VOLUME : SLOT_NONE;
+        return IS("volume_24_h") ? VOLUME : SLOT_NONE;
     case 13:
-        return slot_is(key, STR("best_bid_size"))   ? BID_SIZE
-               : slot_is(key, STR("best_ask_size")) ? ASK_SIZE
-               : slot_is(key, STR("last_trade_id")) ? LAST_TRADE_ID
-                                                    : SLOT_NONE;
+        return IS("best_bid_size")   ? BID_SIZE
+               : IS("best_ask_size") ? ASK_SIZE
+               : IS("last_trade_id") ? LAST_TRADE_ID
+                                     : SLOT_NONE;
     case 17:
-        return slot_is(key, STR("best_bid_quantity"))   ? BID_SIZE
-               : slot_is(key, STR("best_ask_quantity")) ? ASK_SIZE
-                                                        : SLOT_NONE;
+        return IS("best_bid_quantity") ? BID_SIZE : IS("best_ask_quantity") ? ASK_SIZE : SLOT_NONE;
     case 22:
-        return slot_is(key, STR("price_percent_chg_24_h")) ? CHANGE : SLOT_NONE;
+        return IS("price_percent_chg_24_h") ? CHANGE : SLOT_NONE;
     default:
         return SLOT_NONE;
     }
@@ -72,41 +68,38 @@ static unsigned slot_of(struct str key)
 {
     switch (key.len) {
     case 3:
-        return slot_is(key, STR("low")) ? LOW : SLOT_NONE;
+        return IS("low") ? LOW : SLOT_NONE;
     case 4:
-        return slot_is(key, STR("type"))   ? TYPE
-               : slot_is(key, STR("side")) ? SIDE
-               : slot_is(key, STR("time")) ? TIME
-               : slot_is(key, STR("size")) ? SIZE
-               : slot_is(key, STR("open")) ? OPEN
-               : slot_is(key, STR("high")) ? HIGH
-                                           : SLOT_NONE;
+        return IS("type")   ? TYPE
+               : IS("side") ? SIDE
+               : IS("time") ? TIME
+               : IS("size") ? SIZE
+               : IS("open") ? OPEN
+               : IS("high") ? HIGH
+                            : SLOT_NONE;
     case 5:
-        return slot_is(key, STR("price"))   ? PRICE
-               : slot_is(key, STR("start")) ? START
-               : slot_is(key, STR("close")) ? CLOSE
-                                            : SLOT_NONE;
+        return IS("price") ? PRICE : IS("start") ? START : IS("close") ? CLOSE : SLOT_NONE;
     case 6:
-        return slot_is(key, STR("reason"))   ? REASON
-               : slot_is(key, STR("events")) ? EVENTS
-               : slot_is(key, STR("trades")) ? LIST
-               : slot_is(key, STR("volume")) ? VOLUME
-                                             : SLOT_NONE;
+        return IS("reason")   ? REASON
+               : IS("events") ? EVENTS
+               : IS("trades") ? LIST
+               : IS("volume") ? VOLUME
+                              : SLOT_NONE;
     case 7:
-        return slot_is(key, STR("message"))   ? MESSAGE
-               : slot_is(key, STR("channel")) ? CHANNEL
-               : slot_is(key, STR("low_24h")) ? LOW
-               : slot_is(key, STR("tickers")) ? LIST
-               : slot_is(key, STR("candles")) ? LIST
-                                              : SLOT_NONE;
+        return IS("message")   ? MESSAGE
+               : IS("channel") ? CHANNEL
+               : IS("low_24h") ? LOW
+               : IS("tickers") ? LIST
+               : IS("candles") ? LIST
+                               : SLOT_NONE;
     case 8:
-        return slot_is(key, STR("trade_id"))   ? TRADE_ID
-               : slot_is(key, STR("best_bid")) ? BID
-               : slot_is(key, STR("best_ask")) ? ASK
-               : slot_is(key, STR("open_24h")) ? OPEN
-               : slot_is(key, STR("high_24h")) ? HIGH
-               : slot_is(key, STR("low_24_h")) ? LOW
-                                               : SLOT_NONE;
+        return IS("trade_id")   ? TRADE_ID
+               : IS("best_bid") ? BID
+               : IS("best_ask") ? ASK
+               : IS("open_24h") ? OPEN
+               : IS("high_24h") ? HIGH
+               : IS("low_24_h") ? LOW
+                                : SLOT_NONE;
     default:
         return slot_of_long(key);
     }

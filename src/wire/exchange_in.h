@@ -68,6 +68,9 @@ struct slots {
     struct str v[SLOTS_MAX];
 };
 
+/* In a venue's slot_of(): whether `key` is the literal. */
+#define IS(literal) slot_is(key, STR(literal))
+
 /* Takes the members of the next value. False: it is no object. `slot_of` says where a member goes;
  * SLOT_NONE: it is of no use to us. It is called for every member of every frame: to be inlined
  * with it, this is called in one place a venue, its take_members(). */

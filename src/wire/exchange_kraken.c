@@ -42,21 +42,19 @@ static unsigned slot_of_long(struct str key)
 {
     switch (key.len) {
     case 7:
-        return slot_is(key, STR("channel"))   ? CHANNEL
-               : slot_is(key, STR("success")) ? SUCCESS
-               : slot_is(key, STR("bid_qty")) ? BID_QTY
-               : slot_is(key, STR("ask_qty")) ? ASK_QTY
-                                              : SLOT_NONE;
+        return IS("channel")   ? CHANNEL
+               : IS("success") ? SUCCESS
+               : IS("bid_qty") ? BID_QTY
+               : IS("ask_qty") ? ASK_QTY
+                               : SLOT_NONE;
     case 8:
-        return slot_is(key, STR("trade_id"))   ? TRADE_ID
-               : slot_is(key, STR("interval")) ? INTERVAL
-                                               : SLOT_NONE;
+        return IS("trade_id") ? TRADE_ID : IS("interval") ? INTERVAL : SLOT_NONE;
     case 9:
-        return slot_is(key, STR("timestamp")) ? TIME : SLOT_NONE;
+        return IS("timestamp") ? TIME : SLOT_NONE;
     case 10:
-        return slot_is(key, STR("change_pct")) ? CHANGE : SLOT_NONE;
+        return IS("change_pct") ? CHANGE : SLOT_NONE;
     case 14:
-        return slot_is(key, STR("interval_begin")) ? BEGIN : SLOT_NONE;
+        return IS("interval_begin") ? BEGIN : SLOT_NONE;
     default:
         return SLOT_NONE;
     }
@@ -66,32 +64,25 @@ static unsigned slot_of(struct str key)
 {
     switch (key.len) {
     case 3:
-        return slot_is(key, STR("qty"))   ? QTY
-               : slot_is(key, STR("bid")) ? BID
-               : slot_is(key, STR("ask")) ? ASK
-               : slot_is(key, STR("low")) ? LOW
-                                          : SLOT_NONE;
+        return IS("qty") ? QTY : IS("bid") ? BID : IS("ask") ? ASK : IS("low") ? LOW : SLOT_NONE;
     case 4:
-        return slot_is(key, STR("side"))   ? SIDE
-               : slot_is(key, STR("type")) ? TYPE
-               : slot_is(key, STR("data")) ? DATA
-               : slot_is(key, STR("last")) ? LAST
-               : slot_is(key, STR("high")) ? HIGH
-               : slot_is(key, STR("open")) ? OPEN
-                                           : SLOT_NONE;
+        return IS("side")   ? SIDE
+               : IS("type") ? TYPE
+               : IS("data") ? DATA
+               : IS("last") ? LAST
+               : IS("high") ? HIGH
+               : IS("open") ? OPEN
+                            : SLOT_NONE;
     case 5:
-        return slot_is(key, STR("price"))   ? PRICE
-               : slot_is(key, STR("close")) ? CLOSE
-               : slot_is(key, STR("error")) ? ERROR
-                                            : SLOT_NONE;
+        return IS("price") ? PRICE : IS("close") ? CLOSE : IS("error") ? ERROR : SLOT_NONE;
     case 6:
-        return slot_is(key, STR("symbol"))   ? SYMBOL
-               : slot_is(key, STR("volume")) ? VOLUME
-               : slot_is(key, STR("method")) ? METHOD
-               : slot_is(key, STR("result")) ? RESULT
-               : slot_is(key, STR("req_id")) ? REQ_ID
-               : slot_is(key, STR("system")) ? SYSTEM
-                                             : SLOT_NONE;
+        return IS("symbol")   ? SYMBOL
+               : IS("volume") ? VOLUME
+               : IS("method") ? METHOD
+               : IS("result") ? RESULT
+               : IS("req_id") ? REQ_ID
+               : IS("system") ? SYSTEM
+                              : SLOT_NONE;
     default:
         return slot_of_long(key);
     }
