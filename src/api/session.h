@@ -55,6 +55,10 @@ struct conn *conn_of(struct session *s);
 /* ---- shard.c ---- */
 /* Waits for a letter's answer under a new ticket. */
 uint64_t session_wait(struct api_shard *s, struct conn *c);
+/* Waits no longer: the letter was answered, or could not be sent. */
+void session_wait_over(struct conn *c);
+/* Who waited for the answer to that ticket, and does no longer; NULL: it left meanwhile. */
+struct conn *session_answered(struct api_shard *s, uint64_t ticket);
 /* True: within the client's rate; else *retry_s says when. */
 bool session_take_token(struct api_shard *s, struct session *session, bool loopback,
                         int64_t *retry_s);
