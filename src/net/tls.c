@@ -23,6 +23,7 @@ struct tls_session {
     const char *in; /* arrived, not read yet */
     size_t in_len;
     const char *error;
+    bool ready; /* the handshake is over; there is no second one */
 };
 
 /* ---- the BIO ---- */
@@ -256,14 +257,14 @@ enum err tls_read(struct tls_session *t, char *out, size_t cap, size_t *got)
 
 bool tls_ready(const struct tls_session *t)
 {
-    return SSL_is_init_finished(t->ssl);
+    return t->ready || SSL_is_init_finished(t->ssl);
 }
 
 size_t tls_write(struct tls_session *t, const char *bytes, size_t len)
 {
     size_t took = 0;
-    ERR_clear_error();
-    if (!SSL_is_init_finished(t->ssl) || SSL_write_ex(t->ssl, bytes, len, &took) != 1) {
+    t->ready = tls_ready(t);
+    if (!t->ready || SSL_write_ex(t->ssl, bytes, len, &took) != 1) {
         ERR_clear_error();
         return 0;
     }
