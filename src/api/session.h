@@ -64,8 +64,8 @@ bool session_take_token(struct api_shard *s, struct session *session, bool loopb
                         int64_t *retry_s);
 /* How long a client should wait before it comes back: each another time. */
 unsigned shard_spread_ms(struct api_shard *s);
-/* Takes letters in when the cursor names a message that is still among them: the client has it from
- * another shard. May close conns. */
+/* Takes letters in when the cursor names a message that has not come here yet: the client has it
+ * from another shard. Waits for it, 100 ms at most. May close conns. */
 void shard_reach(struct api_shard *s, struct str cursor);
 const struct answers *shard_answers(struct api_shard *s);
 int64_t shard_wall_ms(struct api_shard *s);

@@ -8,6 +8,8 @@
 #include "base/metrics.h"
 #include "wire/msgpack.h"
 
+#include <time.h>
+
 static struct metric connections =
     METRIC_GAUGE("coincast_connections", "Long-lived clients connected now.");
 static struct metric connection_seconds = METRIC_HISTOGRAM(
@@ -35,10 +37,16 @@ const struct answers *shard_answers(struct api_shard *s)
     return s->answers;
 }
 
+/* A message is handed to one shard after the other: whoever has it of another shard can be here
+ * before it, by as long as the main thread is kept from running in between. That is waited for. */
 void shard_reach(struct api_shard *s, struct str cursor)
 {
-    if (fanout_cursor_ahead(s->fanout, cursor)) {
+    static const struct timespec nap = {.tv_nsec = 250000};
+    for (int naps = 0; fanout_cursor_ahead(s->fanout, cursor) && naps < 400; naps++) {
         mailbox_take(s->opts.mail);
+        if (fanout_cursor_ahead(s->fanout, cursor)) {
+            (void)nanosleep(&nap, NULL);
+        }
     }
 }
 
