@@ -5,7 +5,7 @@
 #include "base/json.h"
 #include "sources/host.h"
 
-/* Components that stand for each other, written one after the other; begin with {.w = w}. */
+/* Components written one after the other, to be judged together; begin with {.w = w}. */
 struct health_walk {
     struct json_writer *w;
     int count, down, unwell;
