@@ -55,13 +55,17 @@ struct conn *conn_of(struct session *s);
 /* ---- shard.c ---- */
 /* Waits for a letter's answer under a new ticket. */
 uint64_t session_wait(struct api_shard *s, struct conn *c);
+/* Waits no longer: the letter was answered, or could not be sent. */
+void session_wait_over(struct conn *c);
+/* Who waited for the answer to that ticket, and does no longer; NULL: it left meanwhile. */
+struct conn *session_answered(struct api_shard *s, uint64_t ticket);
 /* True: within the client's rate; else *retry_s says when. */
 bool session_take_token(struct api_shard *s, struct session *session, bool loopback,
                         int64_t *retry_s);
 /* How long a client should wait before it comes back: each another time. */
 unsigned shard_spread_ms(struct api_shard *s);
-/* Takes letters in when the cursor names a message that is still among them: the client has it from
- * another shard. May close conns. */
+/* Takes letters in when the cursor names a message that has not come here yet: the client has it
+ * from another shard. Waits for it, 100 ms at most. May close conns. */
 void shard_reach(struct api_shard *s, struct str cursor);
 const struct answers *shard_answers(struct api_shard *s);
 int64_t shard_wall_ms(struct api_shard *s);

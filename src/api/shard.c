@@ -8,6 +8,8 @@
 #include "base/metrics.h"
 #include "wire/msgpack.h"
 
+#include <time.h>
+
 static struct metric connections =
     METRIC_GAUGE("coincast_connections", "Long-lived clients connected now.");
 static struct metric connection_seconds = METRIC_HISTOGRAM(
@@ -35,10 +37,16 @@ const struct answers *shard_answers(struct api_shard *s)
     return s->answers;
 }
 
+/* A message is handed to one shard after the other: whoever has it of another shard can be here
+ * before it, by as long as the main thread is kept from running in between. That is waited for. */
 void shard_reach(struct api_shard *s, struct str cursor)
 {
-    if (fanout_cursor_ahead(s->fanout, cursor)) {
+    static const struct timespec nap = {.tv_nsec = 250000};
+    for (int naps = 0; fanout_cursor_ahead(s->fanout, cursor) && naps < 400; naps++) {
         mailbox_take(s->opts.mail);
+        if (fanout_cursor_ahead(s->fanout, cursor)) {
+            (void)nanosleep(&nap, NULL);
+        }
     }
 }
 
@@ -48,6 +56,24 @@ uint64_t session_wait(struct api_shard *s, struct conn *c)
     session->ticket = ++s->next_ticket;
     list_push(&s->waiting, &session->node);
     return session->ticket;
+}
+
+void session_wait_over(struct conn *c)
+{
+    list_remove(&session_of(c)->node);
+    session_of(c)->ticket = 0;
+}
+
+struct conn *session_answered(struct api_shard *s, uint64_t ticket)
+{
+    list_each (it, &s->waiting) {
+        struct session *session = containerof(it, struct session, node);
+        if (session->ticket == ticket) {
+            session_wait_over(conn_of(session));
+            return conn_of(session);
+        }
+    }
+    return NULL;
 }
 
 /* A token bucket a client: commands_per_s a second, twice that at once. */
@@ -331,19 +357,11 @@ void letter_refreshed(void *self, void *owned_refreshed, uint64_t ticket)
 {
     struct api_shard *s = self;
     struct refreshed *r = owned_refreshed;
-    list_each (it, &s->waiting) {
-        struct session *session = containerof(it, struct session, node);
-        if (session->ticket != ticket) {
-            continue;
-        }
-        list_remove(&session->node);
-        session->ticket = 0;
-        if (session->kind != SESSION_WS) {
-            refresh_reply(conn_of(session), r);
-        } else if (!r->refreshed) { /* else everyone gets it through the channel */
-            session_send(conn_of(session), buf_str(&r->message));
-        }
-        break;
+    struct conn *c = session_answered(s, ticket);
+    if (c && session_of(c)->kind != SESSION_WS) {
+        refresh_reply(c, r);
+    } else if (c && !r->refreshed) { /* else everyone gets it through the channel */
+        session_send(c, buf_str(&r->message));
     }
     answers_unref(r->answers);
     buf_fini(&r->message);

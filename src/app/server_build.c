@@ -1,6 +1,7 @@
 /* Making the parts of a server and joining them. This is the one place where all parts meet; it
  * holds no rules of its own. SPDX-License-Identifier: MIT */
 #include "app/app.h"
+#include "app/health.h"
 #include "app/outgoing.h"
 #include "app/server_in.h"
 #include "base/alloc.h"
@@ -115,28 +116,10 @@ static void all_drained(void *self)
 
 /* ---- health ---- */
 
-static void write_component(struct json_writer *w, const char *name, bool ok, const char *reason,
-                            int64_t since_ms)
-{
-    json_object(w);
-    json_key(w, "name");
-    json_text(w, name);
-    json_key(w, "status");
-    json_text(w, ok ? "ok" : "degraded");
-    json_key(w, "reason");
-    json_text(w, reason && reason[0] ? reason : NULL);
-    json_key(w, "since");
-    if (since_ms) {
-        json_time(w, since_ms);
-    } else {
-        json_null(w);
-    }
-    json_object_end(w);
-}
-
 static int do_health(void *self, struct json_writer *w)
 {
     struct server *s = self;
+    struct health_walk own = {.w = w};
     const char *reason = NULL;
     int64_t since = s->started_ms;
     int worst = s->feed ? feed_health(s->feed, w) : 0;
@@ -145,32 +128,29 @@ static int do_health(void *self, struct json_writer *w)
         int feeds = markets_health(s->markets, w);
         worst = feeds > 0 && worst == 0 ? 1 : worst;
     }
-    bool db_ok = db_healthy(s->db, &reason, &since);
-    write_component(w, "database", db_ok, reason, since);
-    write_component(w, "cache", true, NULL, s->started_ms);
-    bool redis_ok = true;
+    bool ok = db_healthy(s->db, &reason, &since);
+    health_write(&own, "database", ok, reason, since);
+    health_write(&own, "cache", true, NULL, s->started_ms);
     if (s->redis) {
-        redis_ok = redis_healthy(s->redis, &reason, &since);
-        write_component(w, "redis", redis_ok, reason, since);
+        ok = redis_healthy(s->redis, &reason, &since);
+        health_write(&own, "redis", ok, reason, since);
     }
-    bool record_ok = true;
     if (s->recorder) {
         reason = NULL;
-        record_ok = recorder_healthy(s->recorder, &reason);
-        write_component(w, "recorder", record_ok, reason, s->started_ms);
+        ok = recorder_healthy(s->recorder, &reason);
+        health_write(&own, "recorder", ok, reason, s->started_ms);
     }
-    bool log_ok = true;
     if (s->publish_log) {
         reason = NULL;
-        log_ok = publish_log_healthy(s->publish_log, &reason);
-        write_component(w, "publish_log", log_ok, reason, s->started_ms);
+        ok = publish_log_healthy(s->publish_log, &reason);
+        health_write(&own, "publish_log", ok, reason, s->started_ms);
     }
-    write_component(w, "bus", hub_dropped(s->hub) == 0,
-                    hub_dropped(s->hub) ? "messages were lost on the way to a shard" : NULL,
-                    s->started_ms);
-    int shard_worst = shards_health(s->shards, w, s->started_ms);
-    int rest =
-        db_ok && redis_ok && record_ok && log_ok && hub_dropped(s->hub) == 0 ? shard_worst : 1;
+    ok = hub_dropped(s->hub) == 0;
+    health_write(&own, "bus", ok, ok ? NULL : "messages were lost on the way to a shard",
+                 s->started_ms);
+    int rest = health_verdict(&own);
+    int shards = shards_health(s->shards, w, s->started_ms);
+    rest = shards > rest ? shards : rest;
     return worst > rest ? worst : rest;
 }
 
@@ -407,6 +387,7 @@ static enum err open_feed(struct server *s, struct buf *error)
                                            .options = &s->options,
                                            .db = s->db,
                                            .recorder = s->recorder,
+                                           .weight = &s->weight,
                                            .summary = &s->summary,
                                            .summary_changed = on_changed,
                                            .feed_price = on_feed_price,

@@ -7,6 +7,7 @@
 #include "wire/deflate.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 
 /* Channels that are published are bounded by the hub; these are what only clients named. */
 enum { WISHED_MAX = 16000 };
@@ -209,6 +210,11 @@ void fanout_lost(struct fanout *f, uint64_t seq)
     }
 }
 
+void fanout_set_newest(struct fanout *f, const _Atomic uint64_t *newest)
+{
+    f->newest = newest;
+}
+
 /* ---- catching up ---- */
 
 static bool read_cursor(const struct fanout *f, struct str cursor, uint64_t *seq)
@@ -231,7 +237,8 @@ bool fanout_cursor(const struct fanout *f, struct str cursor, uint64_t *seq)
 bool fanout_cursor_ahead(const struct fanout *f, struct str cursor)
 {
     uint64_t value = 0;
-    return read_cursor(f, cursor, &value) && value > f->seq;
+    return f->newest && read_cursor(f, cursor, &value) && value > f->seq &&
+           value <= atomic_load_explicit(f->newest, memory_order_acquire);
 }
 
 size_t fanout_collect(struct fanout *f, const struct fanout_sub *subs, size_t count,

@@ -97,6 +97,8 @@ void fanout_apply(struct fanout *f, struct frame *frame);
 /* A new epoch: last values and histories are forgotten. Messages below `seq` that never came count
  * as lost. Waiting polls are answered with a reset. */
 void fanout_set_epoch(struct fanout *f, struct str epoch, uint64_t seq);
+/* Where the hub keeps the number of its newest message; borrowed, read by the shard's thread. */
+void fanout_set_newest(struct fanout *f, const _Atomic uint64_t *newest);
 /* Messages up to `seq` were lost on the way here: everyone learns of the gap, waiting polls by a
  * reset. */
 void fanout_lost(struct fanout *f, uint64_t seq);
@@ -161,7 +163,8 @@ struct fanout_resume {
 #define FANOUT_COLLECT_BYTES ((size_t)1 << 20)
 /* Reads a cursor. False: malformed, of another epoch, or from the future. */
 bool fanout_cursor(const struct fanout *f, struct str cursor, uint64_t *seq);
-/* The cursor is of this epoch and above all that came here: of another shard, which was faster. */
+/* The cursor is of this epoch and of a message that was published but has not come here yet: of
+ * another shard, which was faster. */
 bool fanout_cursor_ahead(const struct fanout *f, struct str cursor);
 /* Appends what a client of that subscription should see first: the last value of each key of a
  * state channel, all rows of a table's set as one message; with `since` (may be NULL: none was

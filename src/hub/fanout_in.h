@@ -111,6 +111,7 @@ struct fanout {
     struct deflater *deflater;
     char epoch[20];
     uint64_t seq;
+    const _Atomic uint64_t *newest; /* the hub's: `seq` gets there; NULL: nobody said */
     uint64_t floor; /* nothing up to here can be had of a channel that is new on this shard */
     struct fanout_stats stats;
     struct stream_out *out; /* one slice */

@@ -6,6 +6,7 @@
 #include "hub/rows.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 
 enum { MAX_SHARDS = 64, MAX_BACKLOG = 65536 };
 
@@ -34,6 +35,7 @@ struct hub {
     char epoch[20];
     uint64_t epoch_number;
     uint64_t seq;
+    _Atomic uint64_t newest; /* the same, for the shards */
     struct shard shards[MAX_SHARDS];
     size_t shard_count;
     struct defer flush;
@@ -217,6 +219,7 @@ void hub_add_shard(struct hub *h, struct fanout *f, struct mailbox *mail)
 {
     if (h->shard_count < MAX_SHARDS) {
         h->shards[h->shard_count++] = (struct shard){.fanout = f, .mail = mail};
+        fanout_set_newest(f, &h->newest);
         fanout_set_epoch(f, str_of(h->epoch), h->seq);
     }
 }
@@ -291,6 +294,7 @@ void hub_cursor(const struct hub *h, uint64_t seq, char out[CURSOR_LEN + 1])
 /* Takes over the caller's reference. */
 static void publish(struct hub *h, struct frame *f)
 {
+    atomic_store_explicit(&h->newest, f->seq, memory_order_release);
     for (size_t i = 0; i < h->shard_count; i++) {
         enqueue(h, &h->shards[i], f);
     }

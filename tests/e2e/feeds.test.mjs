@@ -101,7 +101,7 @@ describe('bad days', { concurrency: 6 }, () => {
       const staleAfter = async (name) => {
         const h = await until(async () => {
           const feed = await server.feed(name);
-          return feed.status === 'down' && feed;
+          return feed.status === 'down' && feed.reason !== 'not connected yet' && feed;
         }, `${name} is down`, WAIT_MS);
         assert.match(h.reason, name === 'coinbase' ? /no heartbeat for 5 s/ : /no message for 10 s/);
         const f = await feedOf(server, 'BTC', name);
@@ -465,6 +465,26 @@ describe('bad days', { concurrency: 6 }, () => {
           [parts[0][3], Math.max(...parts.map((p) => p[2])), Math.min(...parts.map((p) => p[1])), parts[3][4],
             Number(volume) / 1e8, false, false, true], c.time);
       });
+    });
+  });
+
+  test("what Binance says of its limit to a provider's request holds the feed's REST too", async () => {
+    await until(() => Date.now() % 60_000 < 45_000, 'a minute that is not nearly over', WAIT_MS); /* it counts by minutes */
+    const said = { '/api/v3/klines?symbol=BTCUSDT&interval=1d&limit=500': '5000' }; /* the daily candles of RSI-14 */
+    await withMarket((proxy) => {
+      proxy.headers = ({ 'x-mbx-used-weight': _, 'x-mbx-used-weight-1m': __, ...others }, path) => (said[path]
+        ? { ...others, 'x-mbx-used-weight-1m': said[path] } : others);
+      return { ...BINANCE, env: { ...BINANCE.env, COINCAST_BINANCE_URL: proxy.origin } };
+    }, async (server) => {
+      const feed = await until(async () => {
+        const now = await server.feed('binance');
+        return now?.weight?.used > 0 && now;
+      }, 'the feed knows of it', WAIT_MS);
+      assert.deepEqual(feed.weight, { used: 5000, limit: 6000 });
+      assert.match(feed.reason, /REST waits for the next minute: 5000 of 6000 used up/);
+      const binance = (await json(server, '/api/health')).body.components.find((c) => c.name === 'binance');
+      assert.match(binance.reason, /limit for this address .*5000 of 6000/);
+      assert.equal(Date.parse(binance.next_try) % 60_000, 1_000);
     });
   });
 });

@@ -77,7 +77,8 @@ describe('prices', { concurrency: both.length }, () => {
     };
     before(async () => {
       server = await startMarket(upstream, { io, args: ['--shards', '2'],
-        env: { COINCAST_PING_INTERVAL_MS: '500', COINCAST_HISTORY_BYTES: '1000000' } });
+        env: { COINCAST_PING_INTERVAL_MS: '500', COINCAST_PING_TIMEOUT_MS: '120000', /* some sleep long */
+          COINCAST_HISTORY_BYTES: '1000000' } });
     });
     after(async () => {
       for (const c of open) c.socket.terminate();

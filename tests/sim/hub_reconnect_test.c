@@ -11,7 +11,9 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { SHARDS = 2, CLIENTS = 8, STEPS = 6000 };
@@ -479,6 +481,52 @@ TEST(a_cursor_of_the_faster_shard_is_known_to_the_other)
     world_free(w);
 }
 
+static void nothing(void *self, void *owned_arg, uint64_t number)
+{
+    (void)self;
+    (void)owned_arg;
+    (void)number;
+}
+
+static void *hand_out_later(void *hub)
+{
+    (void)nanosleep(&(struct timespec){.tv_nsec = 3000000}, NULL);
+    hub_flush(hub);
+    return NULL;
+}
+
+/* As when the main thread is kept from running after it gave a message to the first shard: it comes
+ * to the second one while that looks at the cursor. */
+TEST(a_message_that_is_on_its_way_to_the_other_shard_is_waited_for)
+{
+    struct world *w = world_new(IO_EPOLL, 1);
+    struct peer p = {.fd = dial(w->ports[1], 0)};
+    char request[128];
+    pthread_t thread;
+    w->publisher = dial(w->ports[0], 0);
+    turn(w);
+    turn(w);
+    while (mailbox_post(w->shard_mail[1], nothing, NULL, NULL, 0)) {
+    }
+    publish(w, 0); /* the second shard's mailbox has no room for it */
+    int len =
+        snprintf(request, sizeof(request),
+                 "GET /api/v1/poll?channels=app:a&since=%s HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                 w->answered);
+    say(p.fd, str_make(request, (size_t)len));
+    assert_int_equal(pthread_create(&thread, NULL, hand_out_later, w->hub), 0);
+    for (int i = 0; i < 3; i++) {
+        loop_turn(w->shard_loops[1], 0);
+    }
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    take(&p);
+    assert_int_equal(p.in.len, 0); /* no reset: it waits for what is newer */
+    go(&p);
+    buf_fini(&p.in);
+    close(w->publisher);
+    world_free(w);
+}
+
 TEST(clients_that_come_back_lose_and_double_nothing_epoll)
 {
     run(IO_EPOLL, 11);
@@ -494,6 +542,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cursor_of_the_faster_shard_is_known_to_the_other),
+        cmocka_unit_test(a_message_that_is_on_its_way_to_the_other_shard_is_waited_for),
         cmocka_unit_test(clients_that_come_back_lose_and_double_nothing_epoll),
         cmocka_unit_test(clients_that_come_back_lose_and_double_nothing_uring),
     };

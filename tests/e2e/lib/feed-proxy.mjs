@@ -7,9 +7,9 @@ import https from 'node:https';
 import WebSocket, { WebSocketServer } from 'ws';
 
 /* `change(text)` gives what the server hears instead, null for nothing; `status`, when set, answers
- * every request and handshake; `tls` {cert, key}: files, with which the server is spoken to. */
+ * every request and handshake; `headers(headers, path)` what it reads of a REST answer's; `tls` {cert, key}: files, with which the server is spoken to. */
 export async function startFeedProxy(upstream, tls) {
-  const proxy = { change: (text) => text, status: 0, open: new Set(), handshakes: 0 };
+  const proxy = { change: (text) => text, headers: (all) => all, status: 0, open: new Set(), handshakes: 0 };
   const refuse = (request) => {
     const text = http.STATUS_CODES[proxy.status];
     return `HTTP/1.1 ${proxy.status} ${text}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`;
@@ -22,7 +22,7 @@ export async function startFeedProxy(upstream, tls) {
     const { 'accept-encoding': _, ...headers } = request.headers;
     const onward = http.request({ host: '127.0.0.1', port: upstream.port, path: request.url, headers },
       (reply) => {
-        response.writeHead(reply.statusCode, reply.headers);
+        response.writeHead(reply.statusCode, proxy.headers(reply.headers, request.url));
         reply.pipe(response);
       });
     onward.on('error', () => response.destroy());
