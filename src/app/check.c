@@ -31,16 +31,17 @@ static int take_wishes(int argc, char **argv, struct wishes *w)
 
 static void add_help(struct buf *out)
 {
-    buf_add_lit(out,
-                "usage: coincast check [--settings [--markdown|--env]] [--SETTING VALUE] ...\n\n"
-                "Shows the settings that are not default, then tries the data folder, Redis, the\n"
-                "TLS files and every provider (one request each, counted as the server's own).\n"
-                "A line each: ok, FAIL or skip, the name, what was found. Exit code: 0 nothing\n"
-                "failed, 1 something did, 2 wrong usage.\n\n"
-                "  --settings             every setting with origin and value, nothing is tried\n"
-                "  --settings --markdown  all settings as a table for the documentation\n"
-                "  --settings --env       all settings as a .env file to fill in\n\n"
-                "and every setting of coincast serve, see coincast serve --help.\n");
+    buf_add_lit(
+        out,
+        "usage: coincast check [--settings [--markdown|--env]] [--SETTING VALUE] ...\n\n"
+        "Shows the settings that are not default, then tries the data folder, Redis, the\n"
+        "TLS files, the certificates and proxy on the way out, and every provider (one\n"
+        "request each, counted as the server's own). A line each: ok, FAIL or skip, the\n"
+        "name, what was found. Exit code: 0 nothing failed, 1 something did, 2 wrong usage.\n\n"
+        "  --settings             every setting with origin and value, nothing is tried\n"
+        "  --settings --markdown  all settings as a table for the documentation\n"
+        "  --settings --env       all settings as a .env file to fill in\n\n"
+        "and every setting of coincast serve, see coincast serve --help.\n");
 }
 
 static void add_settings(const struct conf *c, const struct options *o, const struct wishes *w,

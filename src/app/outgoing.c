@@ -7,9 +7,16 @@
 /* The host of no provider: what is said of it holds for all that nothing exempts. */
 #define SOME_HOST STR("provider.invalid")
 
-static struct outward_proxy proxy_for(const struct options *o, const char *scheme)
+/* The proxy to nearly all, or else, which gives `*only`, that for plain addresses. */
+static struct outward_proxy usual_proxy(const struct options *o, const char **only)
 {
-    return outward_proxy_of(&o->outward, getenv, str_of(scheme), SOME_HOST);
+    struct outward_proxy p = outward_proxy_of(&o->outward, getenv, STR("https"), SOME_HOST);
+    *only = "";
+    if (!p.url) {
+        p = outward_proxy_of(&o->outward, getenv, STR("http"), SOME_HOST);
+        *only = " for http:// and ws:// only";
+    }
+    return p;
 }
 
 static void hide(const char *url)
@@ -49,7 +56,8 @@ enum err outgoing_check(const struct options *o, struct buf *error)
 
 void outgoing_text(const struct options *o, struct buf *out)
 {
-    const struct outward_proxy proxy = proxy_for(o, "https");
+    const char *only = "";
+    const struct outward_proxy proxy = usual_proxy(o, &only);
     const char *exempt = getenv("no_proxy");
     exempt = exempt && exempt[0] ? exempt : getenv("NO_PROXY");
     if (o->outward.ca_file) {
@@ -63,7 +71,7 @@ void outgoing_text(const struct options *o, struct buf *out)
     }
     buf_add_lit(out, ", proxy ");
     outward_mask_proxy(out, str_of(proxy.url));
-    buf_printf(out, " of %s", proxy.from);
+    buf_printf(out, " of %s%s", proxy.from, only);
     if (exempt && exempt[0]) {
         buf_printf(out, ", but not for %s", exempt);
     }
@@ -72,7 +80,8 @@ void outgoing_text(const struct options *o, struct buf *out)
 void outgoing_log(const struct options *o)
 {
     struct buf text = {0};
-    if (o->outward.ca_file || proxy_for(o, "https").url) {
+    const char *only = "";
+    if (o->outward.ca_file || usual_proxy(o, &only).url) {
         outgoing_text(o, &text);
         log_info("serve", "connections to providers", "by=%s", log_quote(buf_str(&text)));
     }
