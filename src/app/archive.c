@@ -60,14 +60,26 @@ static bool from_text(const char *text, struct decimal *out)
     return decimal_read(str_of(text), out) == OK;
 }
 
+/* MARKET_VENUES: none of ours. */
+static enum market_venue venue_named(const char *name)
+{
+    enum market_venue v = 0;
+    while (v < MARKET_VENUES && strcmp(name, market_venue_name(v)) != 0) {
+        v++;
+    }
+    return v;
+}
+
 static bool read_row(const struct stored_candle *r, struct candle *c)
 {
+    enum market_venue venue = venue_named(r->venue);
     *c = (struct candle){.open_ms = r->open_ms,
                          .quote_volume = r->quote_volume,
                          .taker_buy = r->taker_buy,
                          .trades = r->trades,
-                         .flags = (uint8_t)(r->flags | CANDLE_HISTORY)};
-    return from_text(r->open, &c->open) && from_text(r->high, &c->high) &&
+                         .flags = (uint8_t)(r->flags | CANDLE_HISTORY),
+                         .venue = (uint8_t)venue};
+    return venue != MARKET_VENUES && from_text(r->open, &c->open) && from_text(r->high, &c->high) &&
            from_text(r->low, &c->low) && from_text(r->close, &c->close) &&
            from_text(r->volume, &c->volume);
 }
@@ -165,8 +177,8 @@ static void on_rows(void *self, enum err e, const struct stored_candle *rows, si
                           : e != OK          ? "The database could not be read; see /api/health."
                                              : NULL;
     for (size_t i = 0; !problem && i < count; i++) {
-        bool same = q->done || strcmp(rows[i].venue, market_venue_name(q->venue)) == 0;
-        n += same && read_row(&rows[i], &candles[n]);
+        bool read = read_row(&rows[i], &candles[n]);
+        n += read && (q->done || candles[n].venue == (uint8_t)q->venue);
     }
     list_remove(&q->node);
     if (q->done) {

@@ -67,23 +67,24 @@ struct answer {
     int calls;
     size_t count;
     bool has_problem;
+    enum market_venue venue; /* of the first */
 };
 
-static void note_answer(void *self, const struct candle *rows UNUSED, size_t count,
-                        const char *problem)
+static void note_answer(void *self, const struct candle *rows, size_t count, const char *problem)
 {
     struct answer *a = self;
     a->calls++;
+    a->venue = count ? (enum market_venue)rows[0].venue : MARKET_VENUES;
     a->count = count;
     a->has_problem = problem != NULL;
 }
 
-static void put_one(struct rig *r, uint32_t symbol)
+static void put_one(struct rig *r, uint32_t symbol, enum market_venue v)
 {
     struct candle c = {.open_ms = 60000, .flags = CANDLE_CLOSED};
     assert_ok(decimal_read(STR("1"), &c.open));
     c.high = c.low = c.close = c.volume = c.open;
-    archive_put(r->archive, symbol, MARKET_BINANCE, INTERVAL_1M, &c);
+    archive_put(r->archive, symbol, v, INTERVAL_1M, &c);
     archive_flush(r->archive);
 }
 
@@ -106,7 +107,7 @@ TEST(rows_of_another_mode_are_not_given_out)
     uint32_t symbol = 0;
     assert_ok(market_add_symbol(r->market, STR("BTC"), &symbol));
     archive_set_mode(r->archive, MODE_DEMO);
-    put_one(r, symbol);
+    put_one(r, symbol, MARKET_BINANCE);
     struct answer a = read_back(r, symbol, MODE_DEMO);
     assert_int_equal(a.count, 1);
     assert_false(a.has_problem);
@@ -117,10 +118,26 @@ TEST(rows_of_another_mode_are_not_given_out)
     rig_free(r);
 }
 
+/* A candle of one exchange must not be given out as another's. */
+TEST(a_row_keeps_its_venue)
+{
+    struct rig *r = rig_new(false);
+    uint32_t symbol = 0;
+    assert_ok(market_add_symbol(r->market, STR("BTC"), &symbol));
+    archive_set_mode(r->archive, MODE_DEMO);
+    put_one(r, symbol, MARKET_KRAKEN);
+    struct answer a = read_back(r, symbol, MODE_DEMO);
+    assert_int_equal(a.count, 1);
+    assert_int_equal(a.venue, MARKET_KRAKEN);
+    archive_stop(r->archive);
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_of_another_mode_are_not_given_out),
+        cmocka_unit_test(a_row_keeps_its_venue),
         cmocka_unit_test(a_stopped_archive_writes_nothing_while_the_database_closes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
