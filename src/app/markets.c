@@ -217,15 +217,15 @@ static void on_history(void *self, enum market_venue v, uint32_t symbol, enum in
         }
         moods_history_came(m->moods, symbol, i);
     }
-    /* A minute that is not among what was asked for had no trades. */
-    if (i == INTERVAL_1M && count > 0) {
-        int64_t from_ms = rows[0].open_ms;
-        int64_t to_ms = rows[0].open_ms;
-        for (size_t k = 1; k < count; k++) {
-            from_ms = rows[k].open_ms < from_ms ? rows[k].open_ms : from_ms;
-            to_ms = rows[k].open_ms > to_ms ? rows[k].open_ms : to_ms;
-        }
-        candles_asked(m->candles, symbol, v, from_ms, to_ms + interval_ms(i));
+}
+
+/* A minute that is not among what was asked for had no trades. */
+static void on_asked(void *self, enum market_venue v, uint32_t symbol, enum interval i,
+                     int64_t from_ms, int64_t to_ms)
+{
+    struct markets *m = self;
+    if (i == INTERVAL_1M) {
+        candles_asked(m->candles, symbol, v, from_ms, to_ms);
     }
 }
 
@@ -245,7 +245,7 @@ static void on_offered(void *self, struct str symbol)
 
 /* ---- time ---- */
 
-/* The earliest hole that is not filled yet is asked for again, a few times a minute. */
+/* Holes that are not filled yet are asked for in turn, a few times a minute. */
 static void mend(struct markets *m)
 {
     uint32_t symbol = 0;
@@ -323,6 +323,7 @@ static void start_feeds(struct markets *m)
         .down = on_down,
         .gap = on_gap,
         .history = on_history,
+        .asked = on_asked,
         .mode_changed = on_feed_mode,
         .offered = on_offered,
         .self = m,

@@ -55,7 +55,7 @@ static void remove_hole(struct symbol_candles *s, size_t at)
 
 void candles_add_hole(struct symbol_candles *s, int64_t from_ms, int64_t to_ms)
 {
-    struct hole h = {from_ms, to_ms};
+    struct hole h = {.from_ms = from_ms, .to_ms = to_ms};
     if (from_ms >= to_ms) {
         return;
     }
@@ -146,22 +146,29 @@ void candles_gap(struct candles *c, uint32_t symbol, enum market_venue v, int64_
     candles_mark_gap(c, symbol, from_ms, to_ms);
 }
 
-bool candles_next_gap(const struct candles *c, uint32_t *symbol, enum market_venue *v,
-                      int64_t *from_ms, int64_t *to_ms)
+bool candles_next_gap(struct candles *c, uint32_t *symbol, enum market_venue *v, int64_t *from_ms,
+                      int64_t *to_ms)
 {
-    bool found = false;
+    struct hole *next = NULL;
     for (uint32_t id = 0; id < c->count; id++) {
-        const struct symbol_candles *s = c->symbols[id];
-        if (s && s->hole_count > 0 && s->holes[0].to_ms + (int64_t)c->opts.late_ms <= s->clock_ms &&
-            (!found || s->holes[0].from_ms < *from_ms)) {
-            *symbol = id;
-            *v = s->venue;
-            *from_ms = s->holes[0].from_ms;
-            *to_ms = s->holes[0].to_ms;
-            found = true;
+        struct symbol_candles *s = c->symbols[id];
+        for (size_t i = 0; s && i < s->hole_count; i++) {
+            struct hole *h = &s->holes[i];
+            bool over = h->to_ms + (int64_t)c->opts.late_ms <= s->clock_ms;
+            if (over && (!next || h->given < next->given ||
+                         (h->given == next->given && h->from_ms < next->from_ms))) {
+                *symbol = id;
+                *v = s->venue;
+                next = h;
+            }
         }
     }
-    return found;
+    if (next) {
+        *from_ms = next->from_ms;
+        *to_ms = next->to_ms;
+        next->given = ++c->turns;
+    }
+    return next != NULL;
 }
 
 /* ---- longer candles of shorter ones ---- */

@@ -156,9 +156,10 @@ struct feed_venue {
     size_t history_max; /* rows of one answer */
     void (*candles_path)(struct buf *out, const struct feed_row *row, enum interval i, size_t count,
                          int64_t before_ms, int64_t now_ms);
-    /* `newest_is_open`: the last row by time is the candle under way. */
+    /* `newest_is_open`: the last row by time is the candle under way. `leaves_out_quiet`: a candle
+     * without trades has no row. */
     enum err (*read_candles)(struct str body, feed_candle_fn candle, void *self, const char **why);
-    bool newest_is_open;
+    bool newest_is_open, leaves_out_quiet;
 };
 
 extern const struct feed_venue feed_venue_binance, feed_venue_coinbase, feed_venue_kraken;

@@ -15,6 +15,8 @@
 #define TRADES_MAX_BYTES (4u << 20)
 #define CANDLES_MAX_BYTES (2u << 20)
 #define OFFERED_MAX 20000
+/* A candle that is over may take so long to come into the answers. */
+#define QUIET_MS 60000
 
 static void job_free(struct feed_job *job)
 {
@@ -188,7 +190,7 @@ static enum err end_repair(struct venue_feed *vf, const struct feed_job *job, en
 struct rows {
     struct candle *rows;
     size_t count, cap;
-    int64_t newest_ms;
+    int64_t oldest_ms, newest_ms;
 };
 
 static void on_candle(void *self, const struct candle *c)
@@ -199,7 +201,34 @@ static void on_candle(void *self, const struct candle *c)
         r->rows = mem_resize(r->rows, r->cap * sizeof(*r->rows));
     }
     r->rows[r->count++] = *c;
+    r->oldest_ms = r->count == 1 || c->open_ms < r->oldest_ms ? c->open_ms : r->oldest_ms;
     r->newest_ms = c->open_ms > r->newest_ms ? c->open_ms : r->newest_ms;
+}
+
+/* The time that an answer says everything about: that of its rows, also of empty and open ones, and
+ * where quiet candles have no row and it is not full, all that was asked for. */
+static void tell_asked(const struct venue_feed *vf, const struct feed_job *job,
+                       const struct rows *r)
+{
+    const struct feeds_opts *o = &vf->owner->opts;
+    int64_t step_ms = interval_ms(job->interval);
+    int64_t now_ms = loop_wall_ms(o->loop);
+    int64_t end_ms = job->before_ms > 0 && job->before_ms < now_ms ? job->before_ms : now_ms;
+    int64_t asked_ms = end_ms / step_ms * step_ms - (int64_t)job->count * step_ms;
+    int64_t from_ms = r->oldest_ms > asked_ms ? r->oldest_ms : asked_ms;
+    int64_t to_ms = r->newest_ms < end_ms - step_ms ? r->newest_ms + step_ms : end_ms;
+    if (vf->venue->leaves_out_quiet && r->count < job->count) {
+        int64_t quiet_ms = end_ms < now_ms - QUIET_MS ? end_ms : now_ms - QUIET_MS;
+        from_ms = asked_ms;
+        to_ms = r->count > 0 && to_ms > quiet_ms ? to_ms : quiet_ms;
+    } else if (r->count == 0) {
+        return;
+    }
+    to_ms -= to_ms % step_ms;
+    if (o->asked && from_ms < to_ms) {
+        o->asked(o->self, (enum market_venue)vf->venue->id, vf->rows[job->row]->symbol,
+                 job->interval, from_ms, to_ms);
+    }
 }
 
 /* Only those that are over, by our clock and by the venue's. */
@@ -226,12 +255,14 @@ static enum err end_history(struct venue_feed *vf, const struct feed_job *job, s
     const struct feeds_opts *o = &vf->owner->opts;
     struct rows r = {0};
     enum err e = vf->venue->read_candles(body, on_candle, &r, why);
+    struct rows all = r;
     if (e == OK) {
         keep_closed(vf, job, &r);
         if (r.count > 0) {
             o->history(o->self, (enum market_venue)vf->venue->id, vf->rows[job->row]->symbol,
                        job->interval, r.rows, r.count);
         }
+        tell_asked(vf, job, &all);
     }
     mem_free(r.rows);
     return e;

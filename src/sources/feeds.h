@@ -44,6 +44,10 @@ struct feeds_opts {
     /* Closed candles of REST, any order; borrowed. */
     void (*history)(void *self, enum market_venue v, uint32_t symbol, enum interval i,
                     const struct candle *rows, size_t count);
+    /* An answer of REST, given out before if it has candles, has all there are in [from_ms, to_ms):
+     * where it has none, nobody traded. May be NULL. */
+    void (*asked)(void *self, enum market_venue v, uint32_t symbol, enum interval i,
+                  int64_t from_ms, int64_t to_ms);
     /* A handshake said that it is simulated or recorded. Comes before the first tick of it. */
     void (*mode_changed)(void *self, enum market_mode mode);
     /* The list of what can be watched grew: symbols that some venue offers in USD or USDT. May be

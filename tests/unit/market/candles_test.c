@@ -357,6 +357,31 @@ TEST(part_of_a_gap_repaired_leaves_the_rest)
     candles_free(r->c);
 }
 
+/* Holes that nobody can fill (a coin given up, an exchange that does not answer) are asked in turn
+ * with the others. */
+TEST(a_gap_that_nobody_fills_does_not_keep_others_waiting)
+{
+    struct rig *r = begin();
+    uint32_t symbol;
+    enum market_venue v;
+    int64_t from_ms = 0, to_ms = 0;
+    start_whole(r);
+    trade(r, MIDNIGHT, "100", "1");
+    candles_gap(r->c, 0, MARKET_BINANCE, MIDNIGHT + MIN, MIDNIGHT + MIN);
+    candles_gap(r->c, 0, MARKET_BINANCE, MIDNIGHT + 5 * MIN, MIDNIGHT + 5 * MIN);
+    struct tick other = a_trade(MIDNIGHT + 3 * MIN, 1, "7", "1");
+    other.symbol = 1;
+    candles_trade(r->c, &other); /* its hour up to now is a gap */
+    candles_time(r->c, MIDNIGHT + 20 * MIN);
+    static const int64_t expected[] = {0, 1, 5, 0, 1, 5};
+    for (size_t i = 0; i < ARRAY_LEN(expected); i++) {
+        assert_true(candles_next_gap(r->c, &symbol, &v, &from_ms, &to_ms));
+        assert_int_equal(from_ms, MIDNIGHT + expected[i] * MIN);
+        assert_int_equal(symbol, i % 3 == 0);
+    }
+    candles_free(r->c);
+}
+
 TEST(history_fills_what_is_missing_and_leaves_the_rest)
 {
     struct rig *r = begin();
@@ -613,6 +638,7 @@ int main(void)
         cmocka_unit_test(a_gap_is_asked_for_and_repaired_exactly),
         cmocka_unit_test(a_closed_candle_that_turns_out_to_have_a_gap_is_told_again),
         cmocka_unit_test(part_of_a_gap_repaired_leaves_the_rest),
+        cmocka_unit_test(a_gap_that_nobody_fills_does_not_keep_others_waiting),
         cmocka_unit_test(history_fills_what_is_missing_and_leaves_the_rest),
         cmocka_unit_test(the_open_day_is_whole_after_history_of_hours_and_minutes),
         cmocka_unit_test(after_a_restart_the_time_between_is_a_gap),
