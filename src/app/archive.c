@@ -109,15 +109,13 @@ static void flush_due(void *self)
     archive_flush(self);
 }
 
-void archive_put(struct archive *a, uint32_t symbol, enum market_venue v, enum interval i,
-                 const struct candle *c)
+void archive_put(struct archive *a, uint32_t symbol, enum interval i, const struct candle *c)
 {
     struct stored_candle *r = &a->rows[a->count];
-    if (!kept(a) || v == MARKET_VENUES || !(c->flags & CANDLE_CLOSED) ||
-        !symbol_name(a, symbol, r->symbol)) {
+    if (!kept(a) || !(c->flags & CANDLE_CLOSED) || !symbol_name(a, symbol, r->symbol)) {
         return;
     }
-    snprintf(r->venue, sizeof(r->venue), "%s", market_venue_name(v));
+    snprintf(r->venue, sizeof(r->venue), "%s", market_venue_name((enum market_venue)c->venue));
     snprintf(r->interval, sizeof(r->interval), "%s", interval_name(i));
     r->open_ms = c->open_ms;
     to_text(c->open, r->open);
@@ -135,6 +133,25 @@ void archive_put(struct archive *a, uint32_t symbol, enum market_venue v, enum i
         timer_start(a->opts.loop, &a->flush_timer, loop_now_ms(a->opts.loop) + GATHER_MS, flush_due,
                     a);
     }
+}
+
+size_t archive_fill(struct archive *a, uint32_t symbol, enum market_venue v, enum interval i,
+                    const struct candle *rows, size_t count)
+{
+    int64_t from_ms = INT64_MAX;
+    int64_t to_ms = INT64_MIN;
+    size_t taken = candles_fill(a->opts.candles, symbol, v, i, rows, count);
+    for (size_t k = 0; k < count; k++) {
+        from_ms = rows[k].open_ms < from_ms ? rows[k].open_ms : from_ms;
+        to_ms = rows[k].open_ms > to_ms ? rows[k].open_ms : to_ms;
+    }
+    const struct candle *all = candles_series(a->opts.candles, symbol, i, &count);
+    for (size_t k = 0; taken && k < count; k++) {
+        if (all[k].flags & CANDLE_HISTORY && all[k].open_ms >= from_ms && all[k].open_ms <= to_ms) {
+            archive_put(a, symbol, i, &all[k]);
+        }
+    }
+    return taken;
 }
 
 /* What is older than its interval is kept (docs/OPERATIONS.md) goes. */

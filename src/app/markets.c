@@ -158,7 +158,7 @@ static void on_trade(void *self, const struct tick *t)
 static void on_closed(void *self, uint32_t symbol, enum interval i, const struct candle *c)
 {
     struct markets *m = self;
-    archive_put(m->archive, symbol, candles_venue(m->candles, symbol), i, c);
+    archive_put(m->archive, symbol, i, c);
     if (m->api && !(c->flags & CANDLE_HISTORY)) { /* the past is for whoever asks for it */
         api_main_candle(m->api, symbol, i, c, true);
     }
@@ -211,10 +211,7 @@ static void on_history(void *self, enum market_venue v, uint32_t symbol, enum in
                        const struct candle *rows, size_t count)
 {
     struct markets *m = self;
-    if (candles_fill(m->candles, symbol, v, i, rows, count) > 0) {
-        for (size_t k = 0; k < count; k++) {
-            archive_put(m->archive, symbol, v, i, &rows[k]);
-        }
+    if (archive_fill(m->archive, symbol, v, i, rows, count) > 0) {
         moods_history_came(m->moods, symbol, i);
     }
 }

@@ -5,6 +5,8 @@
 #include "base/clock.h"
 #include "tests/lib/test.h"
 
+#include <math.h>
+
 struct rig {
     struct clock clock;
     struct loop *loop;
@@ -68,6 +70,7 @@ struct answer {
     size_t count;
     bool has_problem;
     enum market_venue venue; /* of the first */
+    struct candle rows[16];
 };
 
 static void note_answer(void *self, const struct candle *rows, size_t count, const char *problem)
@@ -77,14 +80,23 @@ static void note_answer(void *self, const struct candle *rows, size_t count, con
     a->venue = count ? (enum market_venue)rows[0].venue : MARKET_VENUES;
     a->count = count;
     a->has_problem = problem != NULL;
+    assert_true(count <= ARRAY_LEN(a->rows));
+    memcpy(a->rows, rows, count * sizeof(*rows));
+}
+
+static struct candle candle_of(int64_t open_ms, const char *price)
+{
+    struct candle c = {.open_ms = open_ms, .taker_buy = NAN, .flags = CANDLE_CLOSED};
+    assert_ok(decimal_read(str_of(price), &c.open));
+    c.high = c.low = c.close = c.volume = c.open;
+    return c;
 }
 
 static void put_one(struct rig *r, uint32_t symbol, enum market_venue v)
 {
-    struct candle c = {.open_ms = 60000, .flags = CANDLE_CLOSED};
-    assert_ok(decimal_read(STR("1"), &c.open));
-    c.high = c.low = c.close = c.volume = c.open;
-    archive_put(r->archive, symbol, v, INTERVAL_1M, &c);
+    struct candle c = candle_of(60000, "1");
+    c.venue = (uint8_t)v;
+    archive_put(r->archive, symbol, INTERVAL_1M, &c);
     archive_flush(r->archive);
 }
 
@@ -133,11 +145,51 @@ TEST(a_row_keeps_its_venue)
     rig_free(r);
 }
 
+/* Rows of REST for minutes that our own trades have made whole, or that cannot be, do not take the
+ * place of what is known; what was missing is kept as repaired. */
+TEST(of_history_only_what_was_taken_is_kept)
+{
+    struct rig *r = rig_new(false);
+    uint32_t symbol = 0;
+    assert_ok(market_add_symbol(r->market, STR("BTC"), &symbol));
+    archive_set_mode(r->archive, MODE_DEMO);
+    struct tick t = {.kind = TICK_TRADE, .venue = MARKET_COINBASE, .taker = TICK_SIDE_BUY, .id = 1};
+    assert_ok(decimal_read(STR("100"), &t.price));
+    t.quantity = t.price;
+    int64_t hour = 3600000;
+    for (int64_t at_ms = hour; at_ms <= hour + 240000; at_ms += 60000, t.id++) {
+        t.exchange_ms = at_ms + 1000;
+        candles_trade(r->candles, &t);
+    }
+    candles_gap(r->candles, symbol, MARKET_COINBASE, hour + 120000, hour + 120000);
+    candles_time(r->candles, hour + 400000);
+    struct candle rows[] = {candle_of(hour, "7"), candle_of(hour + 60000, "7"),
+                            candle_of(hour + 120000, "7"), candle_of(hour + 180000, "7")};
+    assert_ok(decimal_read(STR("8"), &rows[3].low)); /* above the rest: cannot be */
+    assert_int_equal(archive_fill(r->archive, symbol, MARKET_COINBASE, INTERVAL_1M, rows, 4), 2);
+    archive_flush(r->archive);
+    struct answer a = {0};
+    archive_read(r->archive, symbol, INTERVAL_1M, 0, 2 * hour, 10, note_answer, &a);
+    for (int i = 0; i < 1000 && !a.calls; i++) {
+        loop_turn(r->loop, 10);
+    }
+    /* The first minute was a gap as well: we came into it. */
+    assert_int_equal(a.count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(a.rows[i].open_ms, hour + (int64_t)i * 120000);
+        assert_int_equal(a.rows[i].venue, MARKET_COINBASE);
+        assert_int_equal(a.rows[i].flags, CANDLE_CLOSED | CANDLE_REPAIRED | CANDLE_HISTORY);
+    }
+    archive_stop(r->archive);
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_of_another_mode_are_not_given_out),
         cmocka_unit_test(a_row_keeps_its_venue),
+        cmocka_unit_test(of_history_only_what_was_taken_is_kept),
         cmocka_unit_test(a_stopped_archive_writes_nothing_while_the_database_closes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
