@@ -170,6 +170,22 @@ static void prune_due(void *self)
 
 /* ---- reading ---- */
 
+/* Run by run, the newest first: of what lies between two runs nobody knows whether nothing was
+ * traded or we were not there, so to the series it is a gap. */
+static void fill_runs(const struct question *q, const struct candle *rows, size_t count)
+{
+    size_t end = count;
+    for (size_t i = count; i > 0; i--) {
+        bool begins =
+            i == 1 || rows[i - 1].open_ms != rows[i - 2].open_ms + interval_ms(q->interval);
+        if (begins) {
+            (void)candles_fill(q->archive->opts.candles, q->symbol, q->venue, q->interval,
+                               rows + i - 1, end - (i - 1));
+            end = i - 1;
+        }
+    }
+}
+
 static void loaded(struct question *q, const struct candle *rows, size_t count)
 {
     struct archive *a = q->archive;
@@ -178,7 +194,7 @@ static void loaded(struct question *q, const struct candle *rows, size_t count)
     if (count > 0) {
         int64_t behind = loop_wall_ms(a->opts.loop) - rows[count - 1].open_ms - step;
         size_t newer = behind > 0 ? (size_t)(behind / step) + 1 : 1;
-        (void)candles_fill(a->opts.candles, q->symbol, q->venue, q->interval, rows, count);
+        fill_runs(q, rows, count);
         missing = count + newer >= q->count ? min_size(newer, q->count) : q->count;
     }
     a->opts.loaded(a->opts.self, q->symbol, q->venue, q->interval, missing);

@@ -184,11 +184,52 @@ TEST(of_history_only_what_was_taken_is_kept)
     rig_free(r);
 }
 
+/* That the database has no row of a minute does not mean that nobody traded: we may not have run.
+ */
+TEST(what_the_database_does_not_have_is_a_gap)
+{
+    struct rig *r = rig_new(false);
+    uint32_t symbol = 0;
+    int64_t now = loop_wall_ms(r->loop);
+    int64_t start = now - now % 300000 - 1200000;
+    assert_ok(market_add_symbol(r->market, STR("BTC"), &symbol));
+    archive_set_mode(r->archive, MODE_DEMO);
+    for (int minute = 0; minute < 20; minute++) {
+        if (minute < 6 || minute > 8) {
+            struct candle c = candle_of(start + minute * 60000, "1");
+            archive_put(r->archive, symbol, INTERVAL_1M, &c);
+        }
+    }
+    archive_flush(r->archive);
+    archive_load(r->archive, symbol, MARKET_BINANCE, INTERVAL_1M, 30);
+    size_t count = 0;
+    for (int i = 0; i < 1000 && !count; i++) {
+        loop_turn(r->loop, 10);
+        (void)candles_series(r->candles, symbol, INTERVAL_1M, &count);
+    }
+    assert_int_equal(count, 17);
+    const struct candle *fives = candles_series(r->candles, symbol, INTERVAL_5M, &count);
+    assert_int_equal(count, 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(fives[i].flags & CANDLE_GAP, i == 1 ? CANDLE_GAP : 0);
+    }
+    uint32_t missing = 0;
+    enum market_venue v;
+    int64_t from_ms = 0, to_ms = 0;
+    candles_time(r->candles, start + 21 * 60000);
+    assert_true(candles_next_gap(r->candles, &missing, &v, &from_ms, &to_ms));
+    assert_int_equal(from_ms, start + 6 * 60000);
+    assert_int_equal(to_ms, start + 9 * 60000);
+    archive_stop(r->archive);
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_of_another_mode_are_not_given_out),
         cmocka_unit_test(a_row_keeps_its_venue),
+        cmocka_unit_test(what_the_database_does_not_have_is_a_gap),
         cmocka_unit_test(of_history_only_what_was_taken_is_kept),
         cmocka_unit_test(a_stopped_archive_writes_nothing_while_the_database_closes),
     };
