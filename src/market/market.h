@@ -14,7 +14,8 @@
  * places as the feeds in it write. One instrument of a venue a symbol: ids and prices share one
  * state.
  *
- * Pure state of the main thread: times are arguments, what changed goes up through the listener.
+ * Pure state of the main thread: times are arguments (when our clock is set back, what was said
+ * later than that counts as said then), what changed goes up through the listener.
  * The listener is called from inside apply/confirm/age; it must not call back into the market but
  * for reading. SPDX-License-Identifier: MIT */
 #ifndef MARKET_MARKET_H

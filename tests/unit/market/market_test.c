@@ -424,6 +424,24 @@ TEST(clocks_behind_and_ahead_do_not_matter)
     market_free(r.m);
 }
 
+/* Else it would look alive for as long as the clock was wrong. */
+TEST(a_feed_falls_silent_also_after_our_clock_was_set_back)
+{
+    struct rig r;
+    begin(&r);
+    assert_ok(trade(&r, MARKET_COINBASE, "100"));
+    market_age(r.m, T0 - 3600000);
+    assert_false(btc(&r)->stale);
+    market_age(r.m, T0 - 3600000 + 10000);
+    assert_false(btc(&r)->stale);
+    market_age(r.m, T0 - 3600000 + 10001);
+    assert_true(btc(&r)->stale);
+    /* A price that moved on meanwhile is compared with the last good one for a minute only. */
+    r.now_ms = T0 - 3600000 + 60001;
+    assert_ok(trade(&r, MARKET_COINBASE, "200"));
+    market_free(r.m);
+}
+
 TEST(implausible_ticks_are_refused_and_counted)
 {
     struct rig r;
@@ -626,6 +644,7 @@ int main(void)
         cmocka_unit_test(one_feed_going_down_does_not_wake_another_that_is_silent),
         cmocka_unit_test(an_old_trade_gives_way_to_the_book_and_then_to_other_feeds),
         cmocka_unit_test(clocks_behind_and_ahead_do_not_matter),
+        cmocka_unit_test(a_feed_falls_silent_also_after_our_clock_was_set_back),
         cmocka_unit_test(implausible_ticks_are_refused_and_counted),
         cmocka_unit_test(rejected_ticks_are_no_sign_of_life),
         cmocka_unit_test(a_trade_id_counts_once_and_never_goes_back),
