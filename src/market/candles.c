@@ -172,8 +172,29 @@ void candles_close_due(struct candles *c, uint32_t symbol, struct symbol_candles
     plan_close(c, s);
 }
 
+/* Our clock was set back: the exchange's is where its trades say, and what was closed early is open
+ * again. */
+static void set_back(const struct candles *c, struct symbol_candles *s, int64_t now_ms)
+{
+    s->clock_ms = s->heard_ms > now_ms ? s->heard_ms : now_ms;
+    for (unsigned i = 0; i < INTERVALS; i++) {
+        struct candle *rows = candle_rows_all(&s->series[i]);
+        for (size_t at = s->series[i].count; at > 0 && close_ms(c, &rows[at - 1], i) > s->clock_ms;
+             at--) {
+            rows[at - 1].flags &= (uint8_t) ~(CANDLE_CLOSED | CANDLE_AMENDED);
+        }
+    }
+    s->closed_to_ms = s->clock_ms;
+    plan_close(c, s);
+}
+
 void candles_time(struct candles *c, int64_t now_ms)
 {
+    for (uint32_t id = 0; now_ms < c->now_ms && id < c->count; id++) {
+        if (c->symbols[id] && c->symbols[id]->clock_ms > now_ms) {
+            set_back(c, c->symbols[id], now_ms);
+        }
+    }
     c->now_ms = now_ms;
     for (uint32_t id = 0; id < c->count; id++) {
         struct symbol_candles *s = c->symbols[id];

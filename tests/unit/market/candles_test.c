@@ -188,6 +188,33 @@ TEST(a_candle_closes_when_it_is_late_and_not_before)
     candles_free(r->c);
 }
 
+/* Candles that our clock closed too early are open again, and close when it is time. */
+TEST(candles_close_in_time_after_our_clock_was_set_back)
+{
+    struct rig *r = begin();
+    start_whole(r);
+    trade(r, MIDNIGHT + 1000, "100", "1");
+    candles_time(r->c, MIDNIGHT + HOUR + 5000); /* an hour ahead */
+    assert_true(row(r, INTERVAL_1H, MIDNIGHT)->flags & CANDLE_CLOSED);
+    candles_time(r->c, MIDNIGHT + 5000);
+    r->closes = r->changes = 0;
+    trade(r, MIDNIGHT + 6000, "101", "1");
+    assert_int_equal(r->closes, 0);
+    assert_int_equal(r->changes, INTERVALS);
+    expect_row(row(r, INTERVAL_1H, MIDNIGHT), "100 101 100 101 2", 2, 0);
+    candles_time(r->c, MIDNIGHT + MIN + 1999);
+    assert_int_equal(r->closes, 0);
+    candles_time(r->c, MIDNIGHT + MIN + 2000);
+    assert_int_equal(r->closes, 1);
+    expect_row(&r->closed[0].c, "100 101 100 101 2", 2, CANDLE_CLOSED);
+    /* What trades say of the time holds: theirs is the exchange's clock. */
+    trade(r, MIDNIGHT + 10 * MIN, "102", "1");
+    candles_time(r->c, MIDNIGHT + 8 * MIN);
+    candles_time(r->c, MIDNIGHT + 7 * MIN);
+    assert_int_equal(row(r, INTERVAL_5M, MIDNIGHT)->flags, CANDLE_CLOSED);
+    candles_free(r->c);
+}
+
 TEST(midnight_closes_each_interval_once_and_begins_new_ones)
 {
     struct rig *r = begin();
@@ -631,6 +658,7 @@ int main(void)
         cmocka_unit_test(intervals_have_names_and_lengths),
         cmocka_unit_test(trades_make_all_intervals_and_volume_is_exact),
         cmocka_unit_test(a_candle_closes_when_it_is_late_and_not_before),
+        cmocka_unit_test(candles_close_in_time_after_our_clock_was_set_back),
         cmocka_unit_test(midnight_closes_each_interval_once_and_begins_new_ones),
         cmocka_unit_test(a_late_trade_within_two_seconds_still_counts_in_its_minute),
         cmocka_unit_test(a_later_trade_amends_and_the_candle_is_told_again),
