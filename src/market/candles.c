@@ -12,6 +12,8 @@
 #define LATE_MS 2000
 /* A venue silent for so long has lost its series; a series so young may still get a better one. */
 #define SILENT_MS MINUTE_MS
+/* So quiet a market may be whose feed is alive. */
+#define QUIET_MS HOUR_MS
 
 struct candles *candles_new(const struct candles_opts *opts)
 {
@@ -252,6 +254,15 @@ static void start_over(struct symbol_candles *s)
     s->next_close_ms = NEVER_MS;
 }
 
+static bool has_lost(const struct candles *c, uint32_t symbol, const struct symbol_candles *s,
+                     int64_t at_ms)
+{
+    const struct candles_listener *l = &c->opts.listener;
+    int64_t silent_ms = at_ms - s->heard_ms;
+    return silent_ms > QUIET_MS ||
+           (silent_ms > SILENT_MS && !(l->is_alive && l->is_alive(l->self, symbol, s->venue)));
+}
+
 /* Whether a trade of that venue counts. */
 static bool heard(struct candles *c, const struct tick *t, struct symbol_candles *s, int64_t at_ms)
 {
@@ -274,7 +285,7 @@ static bool heard(struct candles *c, const struct tick *t, struct symbol_candles
         take_venue(c, t->symbol, s, t->venue, grid(at_ms, HOUR_MS), at_ms);
         return true;
     }
-    if (at_ms - s->heard_ms > SILENT_MS) {
+    if (has_lost(c, t->symbol, s, at_ms)) {
         int64_t from_ms = known_until(s, s->heard_ms);
         take_venue(c, t->symbol, s, t->venue, grid(from_ms, HOUR_MS), at_ms);
         return true;

@@ -59,6 +59,9 @@ struct candles_listener {
     void (*closed)(void *self, uint32_t symbol, enum interval i, const struct candle *c);
     /* The open candle of an interval changed by a trade. May be NULL. */
     void (*changed)(void *self, uint32_t symbol, enum interval i, const struct candle *c);
+    /* Whether the venue's feed of the symbol is alive: that nobody trades there is then no reason
+     * to take another. May be NULL: silence alone counts. */
+    bool (*is_alive)(void *self, uint32_t symbol, enum market_venue v);
     void *self;
 };
 
@@ -74,7 +77,8 @@ void candles_free(struct candles *c);
 void candles_reset(struct candles *c);
 
 /* A trade of any venue; those of other venues than the series' are passed over (and make it change
- * venue when the old one was silent for 60 s of exchange time, or at once while the series is
+ * venue when the old one was silent for 60 s of exchange time, for an hour while its feed is
+ * alive, or at once while the series is
  * younger than that and the other comes first in the order; the candles under way are then a gap).
  * By exchange time; by receipt where the venue says none. */
 void candles_trade(struct candles *c, const struct tick *t);

@@ -20,6 +20,7 @@ struct rig {
     struct candles *c;
     struct told closed[4096];
     size_t closes, changes;
+    unsigned alive; /* a bit per venue */
     uint64_t id;
 };
 
@@ -523,6 +524,35 @@ TEST(the_first_venue_in_order_has_the_series_and_loses_it_by_silence)
     candles_free(r->c);
 }
 
+static bool is_alive(void *self, uint32_t symbol UNUSED, enum market_venue v)
+{
+    const struct rig *r = self;
+    return r->alive & (1U << v);
+}
+
+/* A coin that is seldom traded would else go from one venue to the other with every trade. */
+TEST(a_quiet_market_does_not_lose_the_series_while_its_feed_is_alive)
+{
+    struct rig *r = begin();
+    candles_free(r->c);
+    r->c = candles_new(&(struct candles_opts){.listener = {.is_alive = is_alive, .self = r}});
+    r->alive = 1U << MARKET_BINANCE | 1U << MARKET_KRAKEN;
+    trade(r, MIDNIGHT, "100", "1");
+    struct tick t = a_trade(MIDNIGHT + 30 * MIN, 1, "101", "1");
+    t.venue = MARKET_KRAKEN;
+    candles_trade(r->c, &t);
+    assert_int_equal(candles_venue(r->c, 0), MARKET_BINANCE);
+    r->alive = 1U << MARKET_KRAKEN;
+    candles_trade(r->c, &t);
+    assert_int_equal(candles_venue(r->c, 0), MARKET_KRAKEN);
+    r->alive = 1U << MARKET_BINANCE | 1U << MARKET_KRAKEN;
+    trade(r, MIDNIGHT + 90 * MIN, "100", "1");
+    assert_int_equal(candles_venue(r->c, 0), MARKET_KRAKEN);
+    trade(r, MIDNIGHT + 90 * MIN + 1, "100", "1"); /* an hour without any trade: it is dead there */
+    assert_int_equal(candles_venue(r->c, 0), MARKET_BINANCE);
+    candles_free(r->c);
+}
+
 TEST(history_of_whoever_traded_first_does_not_keep_a_better_venue_out)
 {
     struct rig *r = begin();
@@ -671,6 +701,7 @@ int main(void)
         cmocka_unit_test(the_open_day_is_whole_after_history_of_hours_and_minutes),
         cmocka_unit_test(after_a_restart_the_time_between_is_a_gap),
         cmocka_unit_test(the_first_venue_in_order_has_the_series_and_loses_it_by_silence),
+        cmocka_unit_test(a_quiet_market_does_not_lose_the_series_while_its_feed_is_alive),
         cmocka_unit_test(history_of_whoever_traded_first_does_not_keep_a_better_venue_out),
         cmocka_unit_test(only_so_many_candles_are_kept),
         cmocka_unit_test(reset_forgets_everything),
