@@ -192,7 +192,7 @@ static void on_tick(void *self, const struct tick *t)
 static void on_late(void *self, const struct tick *t)
 {
     struct markets *m = self;
-    candles_trade(m->candles, t);
+    (void)!market_late(m->market, t, wall(m));
 }
 
 static void on_confirm(void *self, enum market_venue v, uint32_t symbol)

@@ -284,6 +284,20 @@ enum err market_apply(struct market *m, const struct tick *t, int64_t now_ms)
     return e;
 }
 
+enum err market_late(struct market *m, const struct tick *t, int64_t now_ms)
+{
+    assert(t->symbol < m->count && t->venue < MARKET_VENUES && t->kind == TICK_TRADE);
+    struct symbol *s = m->symbols[t->symbol];
+    take_now(m, now_ms);
+    enum err e = quote_plausible(&s->state, t, now_ms);
+    if (e != OK) {
+        s->state.quote.feeds[t->venue].rejected++;
+    } else if (m->opts.listener.trade) {
+        m->opts.listener.trade(m->opts.listener.self, t);
+    }
+    return e;
+}
+
 static void confirm_one(struct market *m, struct symbol *s, enum market_venue v, int64_t now_ms)
 {
     struct feed_quote *f = &s->state.quote.feeds[v];

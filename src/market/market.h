@@ -123,10 +123,13 @@ const char *market_symbol(const struct market *m, uint32_t id);
 
 /* Takes a tick. ERR_RANGE: implausible (not above 0, more than 50 % from the venue's last good
  * price within a minute unless another fresh feed agrees within 5 %, a bid above its ask, a time
- * more than 10 min ahead), the old stays, counted, no sign of life; ERR_EXISTS: a trade id already
- * seen (not newer than the last), dropped, but a sign of life. A lower id that is more than a
- * minute newer by the venue's time begins a new count. */
+ * more than 10 min ahead, a trade more than a day old), the old stays, counted, no sign of life;
+ * ERR_EXISTS: a trade id already seen (not newer than the last), dropped, but a sign of life. A
+ * lower id that is more than a minute newer by the venue's time begins a new count. */
 enum err market_apply(struct market *m, const struct tick *t, int64_t now_ms) MUST_CHECK;
+/* A trade that was missed and comes after newer ones: looked over in the same way but for its id,
+ * and no news for the price, nor a sign of life. OK: the listener's `trade` got it. */
+enum err market_late(struct market *m, const struct tick *t, int64_t now_ms) MUST_CHECK;
 /* A sign of life: the feed says that what it said still holds (heartbeat). MARKET_NO_SYMBOL: for
  * all symbols of the venue but those that are down by themselves. Without effect while the last
  * thing that the feed said was implausible. */

@@ -484,6 +484,35 @@ TEST(rejected_ticks_are_no_sign_of_life)
     market_free(r.m);
 }
 
+/* What comes late goes to the candles, and must not spoil them. */
+TEST(a_late_trade_is_looked_over_too)
+{
+    struct rig r;
+    begin(&r);
+    struct tick t = a_trade(&r, MARKET_COINBASE, "100");
+    t.id = 10;
+    assert_ok(apply(&r, &t));
+    t.id = 9;
+    t.exchange_ms -= 5000;
+    t.price = dec("99");
+    assert_ok(market_late(r.m, &t, r.now_ms));
+    assert_int_equal(r.trades, 2);
+    expect_price(&r, "100");
+    assert_int_equal(btc(&r)->feeds[MARKET_COINBASE].ticks, 1);
+    t.price = dec("1");
+    assert_err(market_late(r.m, &t, r.now_ms), ERR_RANGE);
+    t.price = dec("99");
+    t.exchange_ms = r.now_ms + 600001; /* would close all candles until then */
+    assert_err(market_late(r.m, &t, r.now_ms), ERR_RANGE);
+    t.exchange_ms = r.now_ms - 86400001;
+    assert_err(market_late(r.m, &t, r.now_ms), ERR_RANGE);
+    t.id = 11;
+    assert_err(apply(&r, &t), ERR_RANGE);
+    assert_int_equal(r.trades, 2);
+    assert_int_equal(btc(&r)->feeds[MARKET_COINBASE].rejected, 4);
+    market_free(r.m);
+}
+
 TEST(a_trade_id_counts_once_and_never_goes_back)
 {
     struct rig r;
@@ -647,6 +676,7 @@ int main(void)
         cmocka_unit_test(a_feed_falls_silent_also_after_our_clock_was_set_back),
         cmocka_unit_test(implausible_ticks_are_refused_and_counted),
         cmocka_unit_test(rejected_ticks_are_no_sign_of_life),
+        cmocka_unit_test(a_late_trade_is_looked_over_too),
         cmocka_unit_test(a_trade_id_counts_once_and_never_goes_back),
         cmocka_unit_test(a_trade_without_id_that_is_late_is_not_the_last_price),
         cmocka_unit_test(the_version_rises_only_when_a_reader_sees_it),
