@@ -59,6 +59,9 @@ static size_t bars_of(struct moods *m, uint32_t symbol)
 {
     size_t count = 0;
     const struct candle *rows = candles_series(m->opts.candles, symbol, SIGNAL_INTERVAL, &count);
+    while (count > 0 && !(rows[count - 1].flags & CANDLE_CLOSED)) {
+        count--; /* trades of it may still come, also when its time is over */
+    }
     size_t first = count > BARS_MAX ? count - BARS_MAX : 0;
     for (size_t i = first; i < count; i++) {
         m->bars[i - first] = (struct bar){.open_ms = rows[i].open_ms,

@@ -288,7 +288,7 @@ static void put_market(struct report *r, struct str name, const struct series *m
 static void put_signal(struct report *r)
 {
     const struct series *s = r->s;
-    struct signal_state state;
+    struct signal_state state = {0};
     struct signal result;
     json_key(&r->json, "signal");
     if (s->interval_ms == 0) {
