@@ -10,7 +10,7 @@ enum indicator_gap perf_sharpe(const double *returns, size_t count, double rf, d
                                double *out)
 {
     double mean, sd;
-    if (stat_mean(returns, count, &mean) != INDICATOR_OK ||
+    if (count < PERF_MIN_RETURNS || stat_mean(returns, count, &mean) != INDICATOR_OK ||
         stat_sd(returns, count, &sd) != INDICATOR_OK) {
         return INDICATOR_TOO_FEW;
     }
@@ -25,7 +25,7 @@ enum indicator_gap perf_sortino(const double *returns, size_t count, double mar,
                                 double *out)
 {
     double mean, squares = 0;
-    if (count < 2 || stat_mean(returns, count, &mean) != INDICATOR_OK) {
+    if (count < PERF_MIN_RETURNS || stat_mean(returns, count, &mean) != INDICATOR_OK) {
         return INDICATOR_TOO_FEW;
     }
     for (size_t i = 0; i < count; i++) {

@@ -77,8 +77,7 @@ static struct world *world_new(void)
     w->hub = hub_new(&(struct hub_opts){.loop = w->loop});
     hub_tap(w->hub, tap, w);
     w->market = market_new(&(struct market_opts){0});
-    w->candles =
-        candles_new(&(struct candles_opts){.listener = {.closed = on_closed, .self = w}});
+    w->candles = candles_new(&(struct candles_opts){.listener = {.closed = on_closed, .self = w}});
     assert_ok(market_add_symbol(w->market, STR("BTC"), &w->btc));
     summary_init(&w->summary, MODE_DEMO);
     w->settings = (struct api_settings){
