@@ -166,7 +166,10 @@ static void take_trade(const struct taking *t, struct feed_row *row, const struc
         }
         return;
     }
-    if (anew) {
+    if (anew) { /* who knows what passed for doubled until now */
+        struct feed_hole hidden = {
+            .from = e->id, .to = e->id, .from_ms = row->last_trade_ms, .to_ms = time_ms};
+        feed_take_gap(t->vf, row, &hidden);
         row->given_id = 0;
         row->ahead_id = 0;
     } else if (e->id > 0 && row->last_id > 0 && e->first_id > row->last_id + 1) {

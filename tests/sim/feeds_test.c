@@ -60,7 +60,7 @@ static struct world {
     unsigned klines;
     size_t history_rows;
     unsigned asked;
-    int64_t asked_from_ms, asked_to_ms;
+    int64_t asked_from_ms, asked_to_ms, gap_from_ms, gap_to_ms;
     struct feed_health health[MARKET_VENUES];
     char reason[MARKET_VENUES][200];
     size_t health_at;
@@ -284,6 +284,8 @@ static void on_gap(void *self, enum market_venue v, uint32_t symbol, int64_t fro
     (void)v;
     (void)symbol;
     assert_true(from_ms > 0 && from_ms <= to_ms);
+    w->gap_from_ms = from_ms;
+    w->gap_to_ms = to_ms;
     w->gaps++;
 }
 
@@ -794,6 +796,26 @@ TEST(too_many_missed_trades_are_a_gap_at_once)
     assert_int_equal(w->gaps, 1);
 }
 
+/* An id out of any order hides the trades behind it for a minute: that is said. */
+TEST(trades_hidden_by_an_id_that_cannot_be_are_a_gap)
+{
+    pass(5 * SECOND);
+    uint64_t id = w->next_id[MARKET_BINANCE];
+    w->next_id[MARKET_BINANCE] = id + 1000000000;
+    trade(MARKET_BINANCE);
+    assert_int_equal(w->gaps, 1);
+    w->next_id[MARKET_BINANCE] = id;
+    size_t before = w->trade_count;
+    int64_t from_ms = loop_wall_ms(w->loop);
+    pass(59 * SECOND);
+    assert_int_equal(w->trade_count, before);
+    pass(3 * SECOND);
+    assert_true(w->trade_count > before);
+    assert_int_equal(w->gaps, 2);
+    assert_int_equal(w->gap_from_ms, from_ms);
+    assert_true(w->gap_to_ms > from_ms + (int64_t)MINUTE);
+}
+
 TEST(a_heartbeat_that_knows_of_a_trade_we_have_not_is_a_hole_after_2_s)
 {
     pass(5 * SECOND);
@@ -999,6 +1021,7 @@ int main(void)
         IN_WORLD(rest_waits_for_the_next_minute_when_the_venues_limit_is_nearly_used_up),
         IN_WORLD(minutes_that_nobody_traded_in_are_known_as_such),
         IN_WORLD(too_many_missed_trades_are_a_gap_at_once),
+        IN_WORLD(trades_hidden_by_an_id_that_cannot_be_are_a_gap),
         IN_WORLD(a_heartbeat_that_knows_of_a_trade_we_have_not_is_a_hole_after_2_s),
         IN_WORLD(marks_older_than_the_subscription_are_no_trades),
         IN_WORLD(what_a_subscription_begins_with_fills_what_was_missed_but_is_not_news),
