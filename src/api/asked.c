@@ -117,12 +117,28 @@ static void write_rows(struct json_writer *w, const struct candle *rows, size_t 
     }
 }
 
+/* Whose candles they are, and in what; gives the venue. */
+static enum market_venue write_head(const struct ask *q, struct json_writer *w)
+{
+    const struct api_main *a = q->main;
+    const struct main_symbol *s = &a->markets.symbols[q->key];
+    bool known = s->market_id != MARKET_NO_SYMBOL && a->opts.candles;
+    enum market_venue venue = known ? candles_venue(a->opts.candles, s->market_id) : MARKET_VENUES;
+    message_candles_head(w,
+                         &(struct candles_text){
+                             .symbol = s->name,
+                             .interval = q->interval,
+                             .venue = venue,
+                             .usdt = venue != MARKET_VENUES &&
+                                     market_quote(a->opts.market, s->market_id)->feeds[venue].usdt,
+                         });
+    return venue;
+}
+
 /* `older` come before what is in memory now (that may have grown since they were asked for). */
 static void answer_candles(struct ask *q, const struct candle *older, size_t older_count,
                            const char *problem)
 {
-    struct api_main *a = q->main;
-    const struct main_symbol *s = &a->markets.symbols[q->key];
     struct json_writer w;
     size_t count = 0;
     const struct candle *rows = in_memory(q, &count);
@@ -131,18 +147,9 @@ static void answer_candles(struct ask *q, const struct candle *older, size_t old
     }
     size_t room = q->limit - count;
     size_t skip = older_count > room ? older_count - room : 0;
-    bool known = s->market_id != MARKET_NO_SYMBOL && a->opts.candles;
-    enum market_venue venue = known ? candles_venue(a->opts.candles, s->market_id) : MARKET_VENUES;
     json_begin(&w, &q->body);
     json_object(&w);
-    message_candles_head(&w,
-                         &(struct candles_text){
-                             .symbol = s->name,
-                             .interval = q->interval,
-                             .venue = venue,
-                             .usdt = venue != MARKET_VENUES &&
-                                     market_quote(a->opts.market, s->market_id)->feeds[venue].usdt,
-                         });
+    enum market_venue venue = write_head(q, &w);
     json_key(&w, "candles");
     json_array(&w);
     if (older_count > skip) {
@@ -184,8 +191,6 @@ static void ask_candles(struct ask *q)
 
 static void answer_indicators(struct ask *q)
 {
-    struct api_main *a = q->main;
-    const struct main_symbol *s = &a->markets.symbols[q->key];
     struct json_writer w;
     struct figures f;
     size_t count = 0;
@@ -193,10 +198,7 @@ static void answer_indicators(struct ask *q)
     figures_of(rows, count, &f);
     json_begin(&w, &q->body);
     json_object(&w);
-    json_key(&w, "symbol");
-    json_text(&w, s->name);
-    json_key(&w, "interval");
-    json_text(&w, interval_name(q->interval));
+    (void)write_head(q, &w);
     message_figures(&w, &f);
     close_body(q, &w);
 }

@@ -403,6 +403,10 @@ describe('prices', { concurrency: both.length }, () => {
       assert.ok(idle, 'a symbol that is offered and not followed');
       const { body } = await json(server, `/api/v1/assets/${idle.symbol}/indicators`);
       assert.equal(body.candles, 0);
+      assert.equal(body.venue, null);
+      const known = (await json(server, '/api/v1/assets/BTC/indicators?interval=1m')).body;
+      assert.equal(known.venue, asset.candle_venue);
+      assert.equal(known.quote, asset.feeds.find((f) => f.feed === known.venue).quote);
       assert.ok(Object.keys(body.indicators).length > 10);
       for (const [name, value] of Object.entries(body.indicators)) {
         assert.equal(value, null, name);
