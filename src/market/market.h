@@ -74,7 +74,7 @@ struct feed_quote {
 struct quote {
     bool known;
     bool stale;         /* no fresh feed: the last price stands, with its age, change and range */
-    const char *reason; /* why stale or unknown; "" else */
+    const char *reason; /* why stale, unknown, or in USDT and without a volume; "" else */
     bool usdt;          /* the price is in USDT: no rate is known */
     struct decimal price;
     struct decimal bid, ask;               /* medians of the feeds used, converted; 0: unknown */

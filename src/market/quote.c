@@ -540,7 +540,7 @@ static void make_price(struct quote_state *s, double rate)
     drop_outliers(s, &c);
     q->known = true;
     q->stale = false;
-    q->reason = "";
+    q->reason = in_usdt ? "the USDT/USD rate is not known: the price is in USDT" : "";
     q->usdt = in_usdt;
     q->used = 0;
     q->price = median_of(s, &c, in_usdt, rate);

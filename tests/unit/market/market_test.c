@@ -207,9 +207,12 @@ TEST(without_a_rate_the_price_stays_in_usdt_and_says_so)
     assert_true(btc(&r)->known && btc(&r)->usdt);
     expect_price(&r, "60000.01");
     assert_true(isnan(btc(&r)->feeds[MARKET_BINANCE].price_usd));
+    assert_true(isnan(btc(&r)->volume_24h_usd));
+    assert_string_equal(btc(&r)->reason, "the USDT/USD rate is not known: the price is in USDT");
     /* A feed in USD is the price then, alone. */
     assert_ok(trade(&r, MARKET_COINBASE, "59000"));
     assert_false(btc(&r)->usdt);
+    assert_string_equal(btc(&r)->reason, "");
     assert_int_equal(btc(&r)->used, 1 << MARKET_COINBASE);
     expect_price(&r, "59000");
     /* The first rate shows at once. */
