@@ -338,9 +338,6 @@ static bool take_row(struct candles *c, uint32_t symbol, enum interval i, const 
     }
     if (r->flags & CANDLE_GAP) { /* stored so: still to be repaired */
         flags = CANDLE_CLOSED | CANDLE_GAP;
-        if (i == INTERVAL_1M) {
-            candles_add_hole(s, r->open_ms, end_ms);
-        }
     } else if (was_hole || (old && old->flags & CANDLE_GAP)) {
         flags |= CANDLE_REPAIRED;
     }
@@ -383,6 +380,26 @@ static void note_known(struct symbol_candles *s, enum interval i, int64_t from_m
     }
 }
 
+/* Between the first and the last of these minutes all are known but those that say gap. */
+static uint64_t close_but_gaps(struct symbol_candles *s, const struct candle *rows, size_t count)
+{
+    uint64_t vanished = 0;
+    int64_t from_ms = rows[0].open_ms;
+    for (size_t k = 0; k < count; k++) {
+        int64_t end_ms = rows[k].open_ms + MINUTE_MS;
+        if (!(rows[k].flags & CANDLE_GAP)) {
+            continue;
+        }
+        if (from_ms < rows[k].open_ms) {
+            vanished += close_holes(s, from_ms, rows[k].open_ms);
+        }
+        candles_add_hole(s, rows[k].open_ms, end_ms);
+        from_ms = end_ms;
+    }
+    int64_t to_ms = rows[count - 1].open_ms + MINUTE_MS;
+    return vanished + (from_ms < to_ms ? close_holes(s, from_ms, to_ms) : 0);
+}
+
 size_t candles_fill(struct candles *c, uint32_t symbol, enum market_venue v, enum interval i,
                     const struct candle *rows, size_t count)
 {
@@ -405,12 +422,7 @@ size_t candles_fill(struct candles *c, uint32_t symbol, enum market_venue v, enu
             taken += take_row(c, symbol, i, &sorted[k]);
         }
         if (i == INTERVAL_1M) {
-            c->stats.repaired += close_holes(s, from_ms, to_ms);
-            for (size_t k = 0; k < count; k++) {
-                if (sorted[k].flags & CANDLE_GAP) {
-                    candles_add_hole(s, sorted[k].open_ms, sorted[k].open_ms + MINUTE_MS);
-                }
-            }
+            c->stats.repaired += close_but_gaps(s, sorted, count);
         }
         make_longer(c, symbol, i, from_ms, to_ms);
         candles_close_due(c, symbol, s);

@@ -163,7 +163,7 @@ static void keep_trade(struct feed_state *f, const struct tick *t)
     if (t->id != 0) {
         f->trade_id = t->id;
         f->trade_ms = t->exchange_ms;
-    } else if (f->has_last && t->exchange_ms < f->last_exchange_ms) {
+    } else if (f->has_last && t->exchange_ms != 0 && t->exchange_ms < f->last_exchange_ms) {
         return; /* late: good for its candle, but no longer the last */
     }
     keep_last(f, t, true);

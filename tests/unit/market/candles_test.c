@@ -595,6 +595,139 @@ TEST(only_so_many_candles_are_kept)
     candles_free(r->c);
 }
 
+/* Of the time before we listened nothing is known, also where a trade of it comes late. */
+TEST(a_late_trade_of_before_the_series_begins_makes_a_gap)
+{
+    struct rig *r = begin();
+    start_whole(r);
+    trade(r, MIDNIGHT + 5000, "100", "1");
+    trade(r, MIDNIGHT - 2 * HOUR, "90", "1");
+    expect_row(row(r, INTERVAL_1M, MIDNIGHT - 2 * HOUR), "90 90 90 90 1", 1,
+               CANDLE_GAP | CANDLE_CLOSED | CANDLE_AMENDED);
+    candles_free(r->c);
+}
+
+/* Of a long outage no more is asked for than is kept, and what was known before is not whole with
+ * what comes after. */
+TEST(after_days_of_silence_only_what_is_kept_is_asked_for)
+{
+    static struct rig rig;
+    struct rig *r = &rig;
+    begin_keep(r, 100);
+    uint32_t symbol;
+    enum market_venue v;
+    int64_t from_ms = 0, to_ms = 0;
+    struct candle day = history(MIDNIGHT - DAY, "100", "100", "100", "100", "1");
+    assert_int_equal(candles_fill(r->c, 0, MARKET_BINANCE, INTERVAL_1D, &day, 1), 1);
+    trade(r, MIDNIGHT + 3 * DAY + 30000, "110", "1");
+    candles_time(r->c, MIDNIGHT + 3 * DAY + 5 * MIN);
+    assert_true(candles_next_gap(r->c, &symbol, &v, &from_ms, &to_ms));
+    assert_int_equal(from_ms, MIDNIGHT + 3 * DAY - 95 * MIN);
+    assert_int_equal(to_ms, MIDNIGHT + 3 * DAY + MIN);
+    /* And when it is older than what is kept nobody asks for it any more. */
+    trade(r, MIDNIGHT + 3 * DAY + 60 * MIN, "110", "1");
+    candles_time(r->c, MIDNIGHT + 3 * DAY + 63 * MIN);
+    assert_true(candles_next_gap(r->c, &symbol, &v, &from_ms, &to_ms));
+    assert_int_equal(from_ms, MIDNIGHT + 3 * DAY - 37 * MIN);
+    trade(r, MIDNIGHT + 3 * DAY + 120 * MIN, "110", "1");
+    candles_time(r->c, MIDNIGHT + 3 * DAY + 123 * MIN);
+    assert_false(candles_next_gap(r->c, &symbol, &v, &from_ms, &to_ms));
+    candles_free(r->c);
+}
+
+/* A series that history began stays with its venue, whoever trades first. */
+TEST(history_decides_about_the_venue)
+{
+    struct rig *r = begin();
+    struct candle old = history(MIDNIGHT - MIN, "90", "90", "90", "90", "9");
+    assert_int_equal(candles_fill(r->c, 0, MARKET_KRAKEN, INTERVAL_1M, &old, 1), 1);
+    struct tick t = a_trade(MIDNIGHT, 1, "100", "1");
+    candles_trade(r->c, &t); /* of Binance */
+    assert_int_equal(candles_venue(r->c, 0), MARKET_KRAKEN);
+    t.venue = MARKET_KRAKEN;
+    t.exchange_ms += 1000;
+    candles_trade(r->c, &t);
+    t.venue = MARKET_BINANCE;
+    t.exchange_ms += 1000;
+    candles_trade(r->c, &t);
+    assert_int_equal(candles_venue(r->c, 0), MARKET_KRAKEN);
+    candles_free(r->c);
+}
+
+/* What the database kept as a gap is one still; it is asked for, and repaired. */
+TEST(a_stored_gap_stays_one_until_it_is_repaired)
+{
+    struct rig *r = begin();
+    uint32_t symbol;
+    enum market_venue v;
+    int64_t from_ms = 0, to_ms = 0;
+    struct candles_stats st;
+    struct candle rows[5];
+    for (int i = 0; i < 5; i++) {
+        rows[i] = history(MIDNIGHT + i * MIN, "100", "100", "100", "100", "1");
+    }
+    rows[2].flags = CANDLE_CLOSED | CANDLE_GAP;
+    assert_int_equal(candles_fill(r->c, 0, MARKET_BINANCE, INTERVAL_1M, rows, 5), 5);
+    candles_time(r->c, MIDNIGHT + 6 * MIN);
+    assert_int_equal(row(r, INTERVAL_1M, MIDNIGHT + 2 * MIN)->flags, CANDLE_CLOSED | CANDLE_GAP);
+    assert_int_equal(row(r, INTERVAL_5M, MIDNIGHT)->flags, CANDLE_CLOSED | CANDLE_GAP);
+    candles_stats(r->c, &st);
+    assert_int_equal(st.repaired, 0);
+    /* The same again, as from a second reading, changes nothing. */
+    assert_int_equal(candles_fill(r->c, 0, MARKET_BINANCE, INTERVAL_1M, rows, 5), 0);
+    assert_true(candles_next_gap(r->c, &symbol, &v, &from_ms, &to_ms));
+    assert_true(from_ms == MIDNIGHT + 2 * MIN && to_ms == MIDNIGHT + 3 * MIN);
+    rows[2] = history(MIDNIGHT + 2 * MIN, "100", "120", "100", "100", "3");
+    assert_int_equal(candles_fill(r->c, 0, MARKET_BINANCE, INTERVAL_1M, rows + 2, 1), 1);
+    expect_row(row(r, INTERVAL_5M, MIDNIGHT), "100 120 100 100 7", 15,
+               CANDLE_CLOSED | CANDLE_REPAIRED | CANDLE_HISTORY);
+    assert_false(candles_next_gap(r->c, &symbol, &v, &from_ms, &to_ms));
+    candles_stats(r->c, &st);
+    assert_int_equal(st.repaired, 1);
+    /* A gap of ids over what history gave says nothing new of it. */
+    candles_gap(r->c, 0, MARKET_BINANCE, MIDNIGHT, MIDNIGHT);
+    assert_int_equal(row(r, INTERVAL_1M, MIDNIGHT)->flags, CANDLE_CLOSED | CANDLE_HISTORY);
+    candles_free(r->c);
+}
+
+/* Two stretches of history, given one by one: of what lies between nothing is known. */
+TEST(time_between_two_stretches_of_history_is_a_gap)
+{
+    for (int later_first = 0; later_first < 2; later_first++) {
+        struct rig *r = begin();
+        uint32_t symbol;
+        enum market_venue v;
+        int64_t from_ms = 0, to_ms = 0;
+        struct candle rows[2] = {history(MIDNIGHT, "1", "1", "1", "1", "1"),
+                                 history(MIDNIGHT + 4 * MIN, "1", "1", "1", "1", "1")};
+        candles_time(r->c, MIDNIGHT + 5 * MIN);
+        for (int i = 0; i < 2; i++) {
+            const struct candle *c = &rows[later_first ? 1 - i : i];
+            assert_int_equal(candles_fill(r->c, 0, MARKET_BINANCE, INTERVAL_1M, c, 1), 1);
+        }
+        candles_time(r->c, MIDNIGHT + 6 * MIN);
+        assert_true(candles_next_gap(r->c, &symbol, &v, &from_ms, &to_ms));
+        assert_true(from_ms == MIDNIGHT + MIN && to_ms == MIDNIGHT + 4 * MIN);
+        assert_true(row(r, INTERVAL_5M, MIDNIGHT)->flags & CANDLE_GAP);
+        candles_free(r->c);
+    }
+}
+
+/* A sum that one part does not know is not known; nor is one of a volume below 0. */
+TEST(unknown_parts_make_unknown_sums)
+{
+    struct rig *r = begin();
+    struct candle rows[5];
+    for (int i = 0; i < 5; i++) {
+        rows[i] = history(MIDNIGHT + i * MIN, "100", "100", "100", "100", "1");
+    }
+    rows[3].trades = 0;
+    rows[4].volume = dec("-1");
+    assert_int_equal(candles_fill(r->c, 0, MARKET_BINANCE, INTERVAL_1M, rows, 5), 4);
+    expect_row(row(r, INTERVAL_5M, MIDNIGHT), "100 100 100 100 4", 0, CANDLE_GAP);
+    candles_free(r->c);
+}
+
 TEST(reset_forgets_everything)
 {
     struct rig *r = begin();
@@ -704,6 +837,12 @@ int main(void)
         cmocka_unit_test(a_quiet_market_does_not_lose_the_series_while_its_feed_is_alive),
         cmocka_unit_test(history_of_whoever_traded_first_does_not_keep_a_better_venue_out),
         cmocka_unit_test(only_so_many_candles_are_kept),
+        cmocka_unit_test(a_late_trade_of_before_the_series_begins_makes_a_gap),
+        cmocka_unit_test(after_days_of_silence_only_what_is_kept_is_asked_for),
+        cmocka_unit_test(history_decides_about_the_venue),
+        cmocka_unit_test(a_stored_gap_stays_one_until_it_is_repaired),
+        cmocka_unit_test(time_between_two_stretches_of_history_is_a_gap),
+        cmocka_unit_test(unknown_parts_make_unknown_sums),
         cmocka_unit_test(reset_forgets_everything),
         cmocka_unit_test(any_order_within_the_late_window_gives_the_same_candles),
     };

@@ -638,6 +638,136 @@ TEST(huge_and_tiny_prices_survive_conversion)
     market_free(r.m);
 }
 
+TEST(figures_that_cannot_be_are_refused_one_by_one)
+{
+    struct rig r;
+    begin(&r);
+    struct tick t = a_trade(&r, MARKET_COINBASE, "100");
+    t.quantity.mantissa = -1;
+    assert_err(apply(&r, &t), ERR_RANGE);
+    t = tick(&r, TICK_DAY, MARKET_COINBASE, r.btc);
+    t.price = dec("-100");
+    assert_err(apply(&r, &t), ERR_RANGE);
+    t.price = dec("100");
+    t.change_24h_pct = -100.1;
+    t.volume_24h = -1;
+    assert_ok(apply(&r, &t));
+    assert_true(isnan(btc(&r)->change_24h_pct) && isnan(btc(&r)->volume_24h_usd));
+    t.change_24h_pct = -100;
+    t.volume_24h = 0;
+    assert_ok(apply(&r, &t));
+    assert_true(btc(&r)->change_24h_pct == -100 && btc(&r)->volume_24h_usd == 0);
+    market_free(r.m);
+}
+
+TEST(a_book_wider_than_a_tenth_says_no_price)
+{
+    struct rig r;
+    begin(&r);
+    assert_ok(book(&r, MARKET_KRAKEN, "100", "110.1"));
+    assert_false(btc(&r)->known);
+    assert_ok(book(&r, MARKET_KRAKEN, "100", "110"));
+    expect_price(&r, "105");
+    market_free(r.m);
+}
+
+/* A jump is believed when a feed that is fresh says about the same. */
+TEST(only_a_fresh_feed_within_a_twentieth_agrees)
+{
+    struct rig r;
+    begin(&r);
+    assert_ok(trade(&r, MARKET_KRAKEN, "200"));
+    assert_ok(trade(&r, MARKET_COINBASE, "100"));
+    assert_err(trade(&r, MARKET_COINBASE, "211"), ERR_RANGE);
+    assert_ok(trade(&r, MARKET_COINBASE, "210"));
+    assert_ok(trade(&r, MARKET_COINBASE, "140"));
+    r.now_ms += 10001;
+    market_age(r.m, r.now_ms);
+    assert_err(trade(&r, MARKET_COINBASE, "211"), ERR_RANGE);
+    assert_err(trade(&r, MARKET_COINBASE, "210.5"), ERR_RANGE);
+    market_free(r.m);
+}
+
+TEST(the_time_of_a_price_is_the_newest_of_the_feeds_used)
+{
+    struct rig r;
+    begin(&r);
+    struct tick t = a_trade(&r, MARKET_COINBASE, "100");
+    t.exchange_ms = T0 - 100;
+    assert_ok(apply(&r, &t));
+    t = a_trade(&r, MARKET_KRAKEN, "100");
+    t.exchange_ms = T0 - 200;
+    t.received_us = 77;
+    assert_ok(apply(&r, &t));
+    assert_int_equal(btc(&r)->exchange_ms, T0 - 100);
+    assert_int_equal(btc(&r)->received_us, 77);
+    r.now_ms += 1000;
+    t = a_trade(&r, MARKET_KRAKEN, "100.5");
+    t.exchange_ms = 0; /* it says none */
+    assert_ok(apply(&r, &t));
+    assert_int_equal(btc(&r)->exchange_ms, T0 + 1000);
+    market_free(r.m);
+}
+
+/* A trade an hour old by the exchange's clock is no price of now, whenever it came. */
+TEST(a_trade_is_as_old_as_the_exchange_says)
+{
+    struct rig r;
+    begin(&r);
+    assert_ok(trade(&r, MARKET_COINBASE, "100"));
+    struct tick t = a_trade(&r, MARKET_KRAKEN, "101");
+    t.exchange_ms = T0 - 60001;
+    assert_ok(apply(&r, &t));
+    assert_int_equal(btc(&r)->used, 1 << MARKET_COINBASE);
+    t.exchange_ms = T0 - 60000;
+    assert_ok(apply(&r, &t));
+    assert_int_equal(btc(&r)->used, 1 << MARKET_COINBASE | 1 << MARKET_KRAKEN);
+    market_free(r.m);
+}
+
+TEST(what_holds_only_while_somebody_says_it_goes_with_the_feed)
+{
+    struct rig r;
+    begin(&r);
+    struct tick t = tick(&r, TICK_DAY, MARKET_COINBASE, r.btc);
+    t.price = dec("100");
+    t.volume_24h = 5;
+    assert_ok(apply(&r, &t));
+    assert_ok(book(&r, MARKET_COINBASE, "99", "101"));
+    r.now_ms += 5000;
+    t = tick(&r, TICK_DAY, MARKET_KRAKEN, r.btc);
+    t.price = dec("100");
+    t.volume_24h = 7;
+    assert_ok(apply(&r, &t));
+    assert_ok(book(&r, MARKET_KRAKEN, "99", "101"));
+    assert_true(btc(&r)->volume_24h_usd == 1200 && btc(&r)->spread_pct == 0);
+    market_age(r.m, T0 + 10001);
+    assert_true(btc(&r)->volume_24h_usd == 700 && isnan(btc(&r)->spread_pct));
+    market_age(r.m, T0 + 15001);
+    assert_true(btc(&r)->stale && isnan(btc(&r)->volume_24h_usd) && isnan(btc(&r)->spread_pct));
+    assert_true(decimal_is_zero(btc(&r)->bid) && decimal_is_zero(btc(&r)->ask));
+    expect_price(&r, "100");
+    market_free(r.m);
+}
+
+TEST(that_a_feed_fell_silent_is_news_also_where_its_price_was_not_used)
+{
+    struct rig r;
+    begin(&r);
+    struct tick t = a_trade(&r, MARKET_KRAKEN, "100");
+    t.exchange_ms = T0 - 90000;
+    assert_ok(apply(&r, &t));
+    r.now_ms += 5000;
+    assert_ok(trade(&r, MARKET_COINBASE, "100"));
+    int before = r.changes[r.btc];
+    uint64_t version = btc(&r)->version;
+    market_age(r.m, T0 + 10001); /* Kraken */
+    assert_false(btc(&r)->feeds[MARKET_KRAKEN].fresh);
+    assert_int_equal(r.changes[r.btc], before + 1);
+    assert_true(btc(&r)->version > version);
+    market_free(r.m);
+}
+
 TEST(reset_forgets_quotes_and_ids_of_trades_but_not_symbols)
 {
     struct rig r;
@@ -686,6 +816,13 @@ int main(void)
         cmocka_unit_test(bid_and_ask_are_medians_of_the_feeds_used_and_converted),
         cmocka_unit_test(figures_of_a_day_are_converted_and_summed),
         cmocka_unit_test(huge_and_tiny_prices_survive_conversion),
+        cmocka_unit_test(figures_that_cannot_be_are_refused_one_by_one),
+        cmocka_unit_test(a_book_wider_than_a_tenth_says_no_price),
+        cmocka_unit_test(only_a_fresh_feed_within_a_twentieth_agrees),
+        cmocka_unit_test(the_time_of_a_price_is_the_newest_of_the_feeds_used),
+        cmocka_unit_test(a_trade_is_as_old_as_the_exchange_says),
+        cmocka_unit_test(what_holds_only_while_somebody_says_it_goes_with_the_feed),
+        cmocka_unit_test(that_a_feed_fell_silent_is_news_also_where_its_price_was_not_used),
         cmocka_unit_test(reset_forgets_quotes_and_ids_of_trades_but_not_symbols),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
