@@ -108,6 +108,15 @@ TEST(value_at_risk_by_hand)
         r[i] = 0.5;
     }
     assert_int_equal(risk_var_normal(r, 300, 0.95, &v), INDICATOR_NO_MOVEMENT);
+    /* The quantile itself is in the tail. */
+    assert_int_equal(risk_cvar(r, 300, 0.95, &v), INDICATOR_OK);
+    assert_near(v, -0.5, 1e-15);
+    fill(r, 200);
+    bool fell_back = false;
+    v = 42;
+    assert_int_equal(risk_var_cornish_fisher(r, 99, 0.95, &v, &fell_back), INDICATOR_TOO_FEW);
+    assert_int_equal(risk_var_cornish_fisher(r, 200, 0.99, &v, &fell_back), INDICATOR_TOO_FEW);
+    assert_true(v == 42);
 }
 
 TEST(cornish_fisher_keeps_to_its_domain)
