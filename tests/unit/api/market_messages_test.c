@@ -34,9 +34,9 @@ TEST(a_price_that_is_not_known_is_null_in_every_field)
     uint32_t btc = 0;
     assert_ok(market_add_symbol(m, STR("BTC"), &btc));
     const struct quote *q = market_quote(m, btc);
-    static const int nulls[] = {PRICE_PRICE, PRICE_CHANGE_24H, PRICE_VOLUME_24H, PRICE_HIGH_24H,
-                                PRICE_LOW_24H, PRICE_BID, PRICE_ASK, PRICE_TIMESTAMP,
-                                PRICE_SPREAD_PCT};
+    static const int nulls[] = {PRICE_PRICE,    PRICE_CHANGE_24H, PRICE_VOLUME_24H,
+                                PRICE_HIGH_24H, PRICE_LOW_24H,    PRICE_BID,
+                                PRICE_ASK,      PRICE_TIMESTAMP,  PRICE_SPREAD_PCT};
     for (size_t i = 0; i < ARRAY_LEN(nulls); i++) {
         expect_field(q, nulls[i], "null");
     }

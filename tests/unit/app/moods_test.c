@@ -6,6 +6,7 @@
 #include "tests/lib/test.h"
 
 #define HOUR ((int64_t)3600000)
+#define DAY (24 * HOUR)
 #define WALL ((int64_t)1767225600000) /* 2026-01-01T00:00:00Z */
 #define HOURS 220
 
@@ -20,7 +21,8 @@ struct world {
     struct api_settings settings;
     struct api_main *api;
     struct moods *moods;
-    struct buf signals; /* a line a message of trading_signal */
+    struct buf signals;   /* a line a message of trading_signal */
+    struct buf sentiment; /* the newest */
     uint32_t btc;
     uint64_t id;
 };
@@ -30,6 +32,9 @@ static void tap(void *self, const struct frame *f, struct str cursor UNUSED)
     struct world *w = self;
     if (str_eq(str_of(f->channel->name), STR("trading_signal"))) {
         buf_printf(&w->signals, "%.*s\n", STR_ARG(frame_payload(f)));
+    } else if (str_eq(str_of(f->channel->name), STR("sentiment_update"))) {
+        buf_clear(&w->sentiment);
+        buf_add_str(&w->sentiment, frame_payload(f));
     }
 }
 
@@ -110,6 +115,7 @@ static void world_free(struct world *w)
     mailbox_free(w->mail);
     loop_free(w->loop);
     buf_fini(&w->signals);
+    buf_fini(&w->sentiment);
     mem_free(w);
 }
 
@@ -168,10 +174,59 @@ TEST(a_candle_counts_when_it_is_closed_and_not_before)
     world_free(w);
 }
 
+/* `missing`: the day so many days ago has no candle; 0: all have one. */
+static void give_days(struct world *w, int count, int missing)
+{
+    struct candle rows[200];
+    size_t n = 0;
+    for (int ago = count; ago > 0; ago--) {
+        if (ago == missing) {
+            continue;
+        }
+        struct decimal price = whole(1000 + ago % 7);
+        rows[n++] = (struct candle){.open_ms = WALL - ago * DAY,
+                                    .open = price,
+                                    .high = price,
+                                    .low = price,
+                                    .close = price,
+                                    .volume = whole(1),
+                                    .flags = CANDLE_CLOSED};
+    }
+    (void)candles_fill(w->candles, w->btc, MARKET_COINBASE, INTERVAL_1D, rows, n);
+    moods_history_came(w->moods, w->btc, INTERVAL_1D);
+    clock_advance_us(&w->clock, 1000);
+    loop_turn(w->loop, 0);
+}
+
+/* Of days with a hole there is no mean of 90 days: the mood goes without, and says so. */
+TEST(the_mood_of_broken_days_says_what_it_lacks)
+{
+    static const struct {
+        int days, missing;
+        bool known;
+    } cases[] = {{90, 0, false}, {91, 0, true}, {150, 0, true}, {150, 40, false}, {150, 92, true}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct world *w = world_new();
+        give_days(w, cases[i].days, cases[i].missing);
+        struct str s = buf_str(&w->sentiment);
+        char name[40];
+        snprintf(name, sizeof(name), "%d days without %d", cases[i].days, cases[i].missing);
+        test_case(name);
+        assert_int_equal(str_find_str(s, STR("91 closed days of BTC in a row are needed")) ==
+                             SIZE_MAX,
+                         cases[i].known);
+        assert_int_equal(str_find_str(s, STR("\"momentum\":{\"value\":null")) == SIZE_MAX,
+                         cases[i].known);
+        world_free(w);
+    }
+    test_case(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(history_that_comes_again_is_no_news),
+        cmocka_unit_test(the_mood_of_broken_days_says_what_it_lacks),
         cmocka_unit_test(a_candle_counts_when_it_is_closed_and_not_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
