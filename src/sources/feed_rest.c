@@ -215,7 +215,8 @@ static void tell_asked(const struct venue_feed *vf, const struct feed_job *job,
     int64_t now_ms = loop_wall_ms(o->loop);
     int64_t end_ms = job->before_ms > 0 && job->before_ms < now_ms ? job->before_ms : now_ms;
     int64_t asked_ms = end_ms / step_ms * step_ms - (int64_t)job->count * step_ms;
-    int64_t from_ms = r->oldest_ms > asked_ms ? r->oldest_ms : asked_ms;
+    bool known = job->count > 0; /* how many were asked for */
+    int64_t from_ms = !known || r->oldest_ms > asked_ms ? r->oldest_ms : asked_ms;
     int64_t to_ms = r->newest_ms < end_ms - step_ms ? r->newest_ms + step_ms : end_ms;
     if (vf->venue->leaves_out_quiet && r->count < job->count) {
         int64_t quiet_ms = end_ms < now_ms - QUIET_MS ? end_ms : now_ms - QUIET_MS;
