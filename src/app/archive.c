@@ -194,8 +194,12 @@ static void loaded(struct question *q, const struct candle *rows, size_t count)
     if (count > 0) {
         int64_t behind = loop_wall_ms(a->opts.loop) - rows[count - 1].open_ms - step;
         size_t newer = behind > 0 ? (size_t)(behind / step) + 1 : 1;
+        size_t whole = 0;
+        for (size_t i = 0; i < count; i++) {
+            whole += !(rows[i].flags & CANDLE_GAP);
+        }
         fill_runs(q, rows, count);
-        missing = count + newer >= q->count ? min_size(newer, q->count) : q->count;
+        missing = whole + newer >= q->count ? min_size(newer, q->count) : q->count;
     }
     a->opts.loaded(a->opts.self, q->symbol, q->venue, q->interval, missing);
 }

@@ -16,11 +16,16 @@ struct rig {
     struct candles *candles;
     struct archive *archive;
     char dir[64];
+    int loads;
+    size_t missing; /* as last told */
 };
 
-static void nothing_loaded(void *self UNUSED, uint32_t symbol UNUSED, enum market_venue v UNUSED,
-                           enum interval i UNUSED, size_t missing UNUSED)
+static void on_loaded(void *self, uint32_t symbol UNUSED, enum market_venue v UNUSED,
+                      enum interval i UNUSED, size_t missing)
 {
+    struct rig *r = self;
+    r->loads++;
+    r->missing = missing;
 }
 
 static struct rig *rig_new(bool is_virtual)
@@ -39,7 +44,8 @@ static struct rig *rig_new(bool is_virtual)
                                                     .db = r->db,
                                                     .market = r->market,
                                                     .candles = r->candles,
-                                                    .loaded = nothing_loaded});
+                                                    .loaded = on_loaded,
+                                                    .self = r});
     return r;
 }
 
@@ -224,11 +230,43 @@ TEST(what_the_database_does_not_have_is_a_gap)
     rig_free(r);
 }
 
+/* What is not there, or there with a gap, is asked of the exchange. */
+TEST(a_stored_gap_is_asked_for_again)
+{
+    for (int gaps = 0; gaps < 2; gaps++) {
+        struct rig *r = rig_new(false);
+        uint32_t symbol = 0;
+        int64_t now = loop_wall_ms(r->loop);
+        int64_t hour = now - now % 3600000;
+        assert_ok(market_add_symbol(r->market, STR("BTC"), &symbol));
+        archive_set_mode(r->archive, MODE_DEMO);
+        for (int ago = 1; ago <= 10; ago++) {
+            struct candle c = candle_of(hour - ago * 3600000, "1");
+            c.flags |= gaps && ago == 5 ? CANDLE_GAP : 0;
+            archive_put(r->archive, symbol, INTERVAL_1H, &c);
+        }
+        archive_flush(r->archive);
+        archive_load(r->archive, symbol, MARKET_BINANCE, INTERVAL_1H, 10);
+        for (int i = 0; i < 1000 && !r->loads; i++) {
+            loop_turn(r->loop, 10);
+        }
+        assert_int_equal(r->loads, 1);
+        if (gaps) {
+            assert_int_equal(r->missing, 10);
+        } else {
+            assert_true(r->missing <= 2); /* the hour may have turned meanwhile */
+        }
+        archive_stop(r->archive);
+        rig_free(r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_of_another_mode_are_not_given_out),
         cmocka_unit_test(a_row_keeps_its_venue),
+        cmocka_unit_test(a_stored_gap_is_asked_for_again),
         cmocka_unit_test(what_the_database_does_not_have_is_a_gap),
         cmocka_unit_test(of_history_only_what_was_taken_is_kept),
         cmocka_unit_test(a_stopped_archive_writes_nothing_while_the_database_closes),
