@@ -76,10 +76,11 @@ static void answer_asset(struct ask *q)
         .mode = mode_text(a),
     };
     message_asset(&q->body, &text, now);
-    buf_printf(&content, "%llu %lld %d %d %d %s %s",
-               (unsigned long long)(known ? text.q->version : 0),
-               (long long)(s->signal ? s->signal->candle_ms : 0), (int)text.venue, s->watched,
-               s->offered, s->signal ? signal_side_text(s->signal->side) : "", text.mode);
+    buf_printf(&content, "%llu %d %d %d %s ", (unsigned long long)(known ? text.q->version : 0),
+               (int)text.venue, s->watched, s->offered, text.mode);
+    if (s->signal) { /* but for the time at which it is looked at */
+        message_signal(&content, s->name, s->signal, 0, text.mode, true);
+    }
     q->etag = str_hash(buf_str(&content));
     q->status = 200;
     buf_fini(&content);
@@ -211,6 +212,7 @@ static void answer_signals(struct ask *q)
     const struct markets *m = &a->markets;
     struct buf one = {0};
     struct json_writer w;
+    size_t there = 0;
     json_begin(&w, &q->body);
     json_object(&w);
     json_key(&w, "data");
@@ -226,13 +228,17 @@ static void answer_signals(struct ask *q)
         if (s->signal) {
             message_signal(&one, s->name, s->signal, s->signal->candle_ms, mode_text(a), true);
             json_raw(&w, buf_str(&one));
+            there++;
         } else {
             json_null(&w);
         }
     }
     json_object_end(&w);
     json_key(&w, "reason");
-    json_text(&w, one.len ? NULL : "no signal of these symbols has been computed yet");
+    json_text(&w, there == 0 ? "no signal of these symbols has been computed yet"
+                  : q->keys && there < count
+                      ? "no signal of some of these symbols has been computed yet"
+                      : NULL);
     buf_fini(&one);
     close_body(q, &w);
 }

@@ -76,7 +76,7 @@ void message_signal(struct buf *out, const char *symbol, const struct signal *s,
     json_key(&w, "reason");
     json_text(&w, s->reason);
     json_key(&w, "timestamp");
-    json_time(&w, now_ms);
+    write_time(&w, now_ms);
     json_key(&w, "mode");
     json_text(&w, mode);
     json_key(&w, "interval");

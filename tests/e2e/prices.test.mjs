@@ -412,6 +412,12 @@ describe('prices', { concurrency: both.length }, () => {
         assert.equal(value, null, name);
         assert.match(body.reasons[name], /too few/, name);
       }
+      for (const list of [`BTC,${idle.symbol}`, `${idle.symbol},BTC`]) {
+        const signals = (await json(server, `/api/v1/signals?symbols=${list}`)).body;
+        assert.equal(signals.data.BTC.symbol, 'BTC');
+        assert.equal(signals.data[idle.symbol], null);
+        assert.match(signals.reason, /^no signal of some/, list);
+      }
       const none = await json(server, `/api/v1/assets/${idle.symbol}/candles`);
       assert.deepEqual(none.body.candles, []);
       assert.ok(none.body.reason.length > 10);

@@ -147,6 +147,10 @@ TEST(a_signal_of_bad_data_has_no_score)
                      "\"2026-01-01T00:00:00.000Z\",\"mode\":\"live\",\"interval\":\"1h\","
                      "\"candle_time\":null,\"candles\":0,\"score\":null,\"components\":null,"
                      "\"data_quality\":\"insufficient\",\"repeat\":false}");
+    /* In answers the time is the candle's, of which there is none. */
+    buf_clear(&out);
+    message_signal(&out, "BTC", &s, s.candle_ms, "live", true);
+    assert_contains(buf_str(&out), "\"timestamp\":null");
     buf_fini(&out);
 }
 
