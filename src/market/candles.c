@@ -12,6 +12,8 @@
 #define LATE_MS 2000
 /* A venue silent for so long has lost its series; a series so young may still get a better one. */
 #define SILENT_MS MINUTE_MS
+/* A trade that is further ahead of our clock says nothing about the exchange's. */
+#define AHEAD_MS MINUTE_MS
 /* So quiet a market may be whose feed is alive. */
 #define QUIET_MS HOUR_MS
 
@@ -174,11 +176,18 @@ void candles_close_due(struct candles *c, uint32_t symbol, struct symbol_candles
     plan_close(c, s);
 }
 
+/* What the exchange's clock is at least, by a trade of that time. */
+static int64_t believed(const struct candles *c, int64_t at_ms)
+{
+    return c->now_ms && at_ms > c->now_ms + AHEAD_MS ? c->now_ms + AHEAD_MS : at_ms;
+}
+
 /* Our clock was set back: the exchange's is where its trades say, and what was closed early is open
  * again. */
-static void set_back(const struct candles *c, struct symbol_candles *s, int64_t now_ms)
+static void set_back(const struct candles *c, struct symbol_candles *s)
 {
-    s->clock_ms = s->heard_ms > now_ms ? s->heard_ms : now_ms;
+    int64_t heard_ms = believed(c, s->heard_ms);
+    s->clock_ms = heard_ms > c->now_ms ? heard_ms : c->now_ms;
     for (unsigned i = 0; i < INTERVALS; i++) {
         struct candle *rows = candle_rows_all(&s->series[i]);
         for (size_t at = s->series[i].count; at > 0 && close_ms(c, &rows[at - 1], i) > s->clock_ms;
@@ -192,15 +201,13 @@ static void set_back(const struct candles *c, struct symbol_candles *s, int64_t 
 
 void candles_time(struct candles *c, int64_t now_ms)
 {
-    for (uint32_t id = 0; now_ms < c->now_ms && id < c->count; id++) {
-        if (c->symbols[id] && c->symbols[id]->clock_ms > now_ms) {
-            set_back(c, c->symbols[id], now_ms);
-        }
-    }
+    bool is_back = now_ms < c->now_ms;
     c->now_ms = now_ms;
     for (uint32_t id = 0; id < c->count; id++) {
         struct symbol_candles *s = c->symbols[id];
-        if (s && now_ms > s->clock_ms) {
+        if (s && is_back && now_ms < s->clock_ms) {
+            set_back(c, s);
+        } else if (s && now_ms > s->clock_ms) {
             s->clock_ms = now_ms;
             candles_close_due(c, id, s);
         }
@@ -396,8 +403,9 @@ void candles_trade(struct candles *c, const struct tick *t)
     if (t->kind != TICK_TRADE || !heard(c, t, s, seen.at_ms)) {
         return;
     }
-    if (seen.at_ms > s->clock_ms) {
-        s->clock_ms = seen.at_ms;
+    int64_t clock_ms = believed(c, seen.at_ms);
+    if (clock_ms > s->clock_ms) {
+        s->clock_ms = clock_ms;
         candles_close_due(c, t->symbol, s);
     }
     c->stats.trades++;

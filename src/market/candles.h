@@ -82,7 +82,8 @@ void candles_reset(struct candles *c);
  * younger than that and the other comes first in the order; the candles under way are then a gap).
  * By exchange time; by receipt where the venue says none. */
 void candles_trade(struct candles *c, const struct tick *t);
-/* The exchange clock is at least there; closes what is due. `now_ms` is our estimate of it. */
+/* The exchange clock is at least there; closes what is due. `now_ms` is our estimate of it: from
+ * then on a trade moves the clock at most a minute ahead of it. */
 void candles_time(struct candles *c, int64_t now_ms);
 /* The feed of that venue missed trades of a symbol in [from_ms, to_ms]. */
 void candles_gap(struct candles *c, uint32_t symbol, enum market_venue v, int64_t from_ms,

@@ -181,6 +181,7 @@ TEST(a_candle_closes_when_it_is_late_and_not_before)
     assert_int_equal(n, 2);
     /* A trade's time is the exchange's clock, too. */
     trade(r, MIDNIGHT + 4 * MIN, "101", "1");
+    candles_time(r->c, MIDNIGHT + 5 * MIN);
     trade(r, MIDNIGHT + 5 * MIN + 2000, "102", "1");
     assert_int_equal(r->closes, before + 3);
     assert_int_equal(r->closed[before + 1].i, INTERVAL_1M);
@@ -213,6 +214,29 @@ TEST(candles_close_in_time_after_our_clock_was_set_back)
     candles_time(r->c, MIDNIGHT + 8 * MIN);
     candles_time(r->c, MIDNIGHT + 7 * MIN);
     assert_int_equal(row(r, INTERVAL_5M, MIDNIGHT)->flags, CANDLE_CLOSED);
+    candles_free(r->c);
+}
+
+/* One trade with a time far ahead would else close all candles until then, and amend them with
+ * every trade that follows. */
+TEST(a_trade_from_the_future_does_not_close_the_present)
+{
+    struct rig *r = begin();
+    start_whole(r);
+    candles_time(r->c, MIDNIGHT + 1000);
+    trade(r, MIDNIGHT + 1000, "100", "1");
+    trade(r, MIDNIGHT + 9 * MIN, "101", "1");
+    r->closes = 0;
+    trade(r, MIDNIGHT + 2000, "102", "1");
+    assert_int_equal(r->closes, 0);
+    expect_row(row(r, INTERVAL_1M, MIDNIGHT), "100 102 100 102 2", 2, 0);
+    candles_time(r->c, MIDNIGHT + MIN + 2000);
+    expect_row(row(r, INTERVAL_1M, MIDNIGHT), "100 102 100 102 2", 2, CANDLE_CLOSED);
+    /* A minute ahead the exchange's clock may well be. */
+    trade(r, MIDNIGHT + 2 * MIN + 2000, "103", "1");
+    trade(r, MIDNIGHT + MIN + 5000, "104", "1");
+    expect_row(row(r, INTERVAL_1M, MIDNIGHT + MIN), "104 104 104 104 1", 1,
+               CANDLE_CLOSED | CANDLE_AMENDED);
     candles_free(r->c);
 }
 
@@ -822,6 +846,7 @@ int main(void)
         cmocka_unit_test(trades_make_all_intervals_and_volume_is_exact),
         cmocka_unit_test(a_candle_closes_when_it_is_late_and_not_before),
         cmocka_unit_test(candles_close_in_time_after_our_clock_was_set_back),
+        cmocka_unit_test(a_trade_from_the_future_does_not_close_the_present),
         cmocka_unit_test(midnight_closes_each_interval_once_and_begins_new_ones),
         cmocka_unit_test(a_late_trade_within_two_seconds_still_counts_in_its_minute),
         cmocka_unit_test(a_later_trade_amends_and_the_candle_is_told_again),
