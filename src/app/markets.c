@@ -414,6 +414,13 @@ void markets_replay(struct markets *m, const struct tape_item *item)
     }
 }
 
+bool markets_replay_answer(struct markets *m, const struct tape_item *item,
+                           const struct fetch_answer *a)
+{
+    enum market_venue v = venue_of_tape(item->venue);
+    return v != MARKET_VENUES && feeds_take_recorded(m->feeds, v, item->record->purpose, a);
+}
+
 int64_t markets_tape_time_ns(const struct tape_item *item)
 {
     enum market_venue v = venue_of_tape(item->venue);
