@@ -468,6 +468,9 @@ bool scheduler_was_asked(struct scheduler *s, enum endpoint_id id, uint64_t now_
     }
     if (!need->active || at <= need->at) {
         open_round(need, n, now_ms); /* the end of the one before is not in the recording */
+        for (size_t i = 0; i < at; i++) {
+            (void)may_ask(s, n, rows[n].candidates[i], now_ms); /* they were not: for the reasons */
+        }
     }
     need->at = at;
     need->flying = true;

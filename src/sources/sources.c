@@ -383,6 +383,7 @@ bool sources_take_recorded(struct sources *s, struct str source, struct str url,
     struct host *h = host_of(s, id);
     const char *why = "";
     assert(!s->opts.fetch);
+    h->usable = true; /* it was to be had */
     if (!scheduler_was_asked(s->scheduler, id, now(s))) {
         f->counted_as = s->mode;
         /* Its limits may be others than those of the server that asked. */
