@@ -130,7 +130,8 @@ static void write_well(struct script *s, struct str url, struct buf *out)
         buf_printf(out, "{\"symbol\":\"BTCUSDT\",\"lastPrice\":\"%u\"%s,\"closeTime\":%lld}",
                    60000 + roll(s, 900), half ? "" : ",\"priceChangePercent\":\"1.25\"", wall_ms);
     } else if (str_find_str(url, STR("/stats")) != SIZE_MAX) {
-        buf_printf(out, "{\"open\":\"60000\",\"last\":\"%u\",\"volume\":\"1\"}", 60000 + roll(s, 9));
+        buf_printf(out, "{\"open\":\"60000\",\"last\":\"%u\",\"volume\":\"1\"}",
+                   60000 + roll(s, 9));
     } else if (str_find_str(url, STR("/global")) != SIZE_MAX) {
         buf_printf(out, "{\"data\":{\"total_market_cap\":{\"usd\":2142953338976.9612},");
         buf_printf(out, roll(s, 3) ? "\"total_volume\":{\"usd\":91234567890}," : "");
@@ -306,7 +307,8 @@ TEST(an_answer_is_known_by_its_path_whatever_was_asked_for_it)
     /* Of somebody else, of nothing that we ask, of a feed. */
     assert_false(take(&s, "binance", "http://127.0.0.1:9/api/v3/global", 200, global));
     assert_false(take(&s, "coingecko", "http://127.0.0.1:9/api/v3/coins/list", 200, global));
-    assert_false(take(&s, "binance", "/api/v3/klines?symbol=BTCUSDT&interval=1d&limit=401", 200, ""));
+    assert_false(
+        take(&s, "binance", "/api/v3/klines?symbol=BTCUSDT&interval=1d&limit=401", 200, ""));
     /* What failed is marked, and its value stays. */
     assert_true(take(&s, "coingecko", "/global", 503, "<html>"));
     assert_true(s.summary.fields[FIELD_MARKET_CAP].failed);

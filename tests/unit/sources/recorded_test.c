@@ -109,8 +109,7 @@ TEST(what_was_asked_of_a_venue_can_be_read_back)
         {.kind = JOB_HISTORY, .interval = INTERVAL_1M},
     };
     static const char *const texts[] = {"instruments", "trades BTC/USD 8 1007",
-                                        "candles BTC/USD 4h 1780753800000",
-                                        "candles BTC/USD 1m 0"};
+                                        "candles BTC/USD 4h 1780753800000", "candles BTC/USD 1m 0"};
     for (size_t i = 0; i < ARRAY_LEN(jobs); i++) {
         struct buf text = {0};
         struct feed_job job;
