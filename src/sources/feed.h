@@ -196,6 +196,7 @@ struct venue_feed {
     int64_t lag_ms;
     bool has_lag;
     uint64_t replay_confirm_ms;
+    size_t replay_connections;
 };
 
 struct feeds {

@@ -141,6 +141,24 @@ void feeds_replay_frame(struct feeds *f, enum market_venue v, struct str frame)
     feed_take_frame(&f->venues[v], NULL, frame);
 }
 
+void feeds_replay_opened(struct feeds *f, enum market_venue v)
+{
+    f->venues[v].replay_connections++;
+}
+
+void feeds_replay_closed(struct feeds *f, enum market_venue v, int code)
+{
+    struct venue_feed *vf = &f->venues[v];
+    vf->replay_connections -= vf->replay_connections > 0;
+    for (size_t i = 0; i < vf->row_count; i++) {
+        struct feed_row *row = vf->rows[i];
+        if (row->seen && code != 1000 && vf->replay_connections == 0) {
+            row->seen = false;
+            f->opts.down(f->opts.self, v, row->symbol, "the connection broke");
+        }
+    }
+}
+
 /* The part of a hole of ours that the answer is for; false: it is filled, or given up. */
 static bool claim_hole(struct feed_row *row, struct feed_hole *asked)
 {

@@ -11,7 +11,7 @@ struct play {
     struct loop *loop;
     struct market *market;
     struct feeds *feeds;
-    size_t trades, others, late, gaps, offered, candles;
+    size_t trades, others, late, gaps, offered, candles, downs;
     int64_t newest_ms; /* of history */
     uint64_t sum;      /* of everything handed up, in order */
 };
@@ -64,10 +64,11 @@ static void on_confirm(void *self, enum market_venue v, uint32_t symbol)
 
 static void on_down(void *self, enum market_venue v, uint32_t symbol, const char *reason)
 {
-    (void)self;
-    (void)v;
-    (void)symbol;
-    fail_msg("nothing is down in a replay: %s", reason);
+    struct play *p = self;
+    assert_int_equal(v, MARKET_BINANCE);
+    assert_string_equal(market_symbol(p->market, symbol), "BTC");
+    assert_string_equal(reason, "the connection broke");
+    p->downs++;
 }
 
 static void on_gap(void *self, enum market_venue v, uint32_t symbol, int64_t from_ms, int64_t to_ms)
@@ -145,7 +146,7 @@ TEST(a_recorded_session_gives_every_trade_once_and_the_same_each_time)
         play_tape(&p, MARKET_COINBASE, "ws/coinbase/exchange_20260707_btc_eth.ndjson.gz");
         play_tape(&p, MARKET_KRAKEN, "ws/kraken/v2_20260707_btc_eth.ndjson.gz");
         assert_true(p.trades > 19904 + 435);
-        assert_int_equal(p.gaps, 0);
+        assert_int_equal(p.gaps + p.downs, 0);
         assert_true(round == 0 || p.sum == sum);
         sum = p.sum;
         play_fini(&p);
@@ -258,6 +259,31 @@ TEST(a_trade_that_came_before_the_answer_counts_once)
     play_fini(&p);
 }
 
+TEST(prices_are_down_when_the_last_connection_of_their_venue_broke)
+{
+    struct play p;
+    play_init(&p);
+    feeds_replay_opened(p.feeds, MARKET_BINANCE);
+    feeds_replay_opened(p.feeds, MARKET_KRAKEN);
+    feeds_replay_closed(p.feeds, MARKET_BINANCE, 1006); /* it said nothing yet */
+    feeds_replay_opened(p.feeds, MARKET_BINANCE);
+    play_trade(&p, 7);
+    feeds_replay_opened(p.feeds, MARKET_BINANCE); /* turned over */
+    feeds_replay_closed(p.feeds, MARKET_BINANCE, 1006);
+    feeds_replay_closed(p.feeds, MARKET_KRAKEN, 1006);
+    assert_int_equal(p.downs, 0);
+    feeds_replay_closed(p.feeds, MARKET_BINANCE, 1006);
+    assert_int_equal(p.downs, 1);
+    feeds_replay_closed(p.feeds, MARKET_BINANCE, 1006); /* a recording may begin in the middle */
+    assert_int_equal(p.downs, 1);
+    play_trade(&p, 8);
+    feeds_replay_closed(p.feeds, MARKET_BINANCE, 1000); /* by the recording server, at its end */
+    assert_int_equal(p.downs, 1);
+    feeds_replay_closed(p.feeds, MARKET_BINANCE, 1011);
+    assert_int_equal(p.downs, 2);
+    play_fini(&p);
+}
+
 TEST(history_of_a_recording_is_what_was_over_then)
 {
     static const char rows[] =
@@ -357,6 +383,7 @@ int main(void)
         cmocka_unit_test(a_hole_is_filled_by_the_answer_that_the_recording_has),
         cmocka_unit_test(what_the_answer_does_not_fill_is_a_gap),
         cmocka_unit_test(a_trade_that_came_before_the_answer_counts_once),
+        cmocka_unit_test(prices_are_down_when_the_last_connection_of_their_venue_broke),
         cmocka_unit_test(history_of_a_recording_is_what_was_over_then),
         cmocka_unit_test(a_connection_is_recorded_from_its_handshake_to_its_end),
     };
