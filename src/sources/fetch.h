@@ -55,9 +55,8 @@ struct fetch {
 /* The real one, by libcurl on `l`. */
 enum err fetch_curl_new(struct loop *l, struct fetch **out) MUST_CHECK;
 
-/* Why there was no answer: a sentence without secrets; "" for OK. curl's own text may quote the
- * URL.
- */
+/* Why there was no answer, a sentence without secrets (curl's own text may quote the URL); "" for
+ * OK. */
 const char *fetch_why(enum err e);
 /* The same in a word for recordings ("timeout"; "" for OK), and back (ERR_IO for what is no such
  * word). Errors without a word of their own are "failed". */

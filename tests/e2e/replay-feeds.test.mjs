@@ -116,13 +116,14 @@ async function sayings(server) {
   const get = async (path) => (await json(server, path)).body;
   const ageless = ({ age_s, ...rest }) => rest;
   const { market_cap, volume_24h, fear_greed_index, rsi_14, sources } = await get('/api/crypto/dashboard-summary');
-  const { parts, trending, trending_from } = await get('/api/v1/sentiment');
+  const { parts, trending, trending_from: { as_of, ...from } } = await get('/api/v1/sentiment');
   const { assets } = await get('/api/v1/assets');
   const said = {
     numbers: { market_cap, volume_24h, fear_greed_index, rsi_14 },
     sources: ['market_cap', 'volume_24h', 'fear_greed_index', 'rsi_14'].map((f) => sources[f] && ageless(sources[f])),
     parts: Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, ageless(part)])),
-    trending: { trending, ...ageless(trending_from) },
+    trending: { trending, ...ageless(from) },
+    received_ms: Date.parse(as_of), /* their provider gives no time: a recording's may be read an instant earlier */
     offered: assets.filter((a) => a.offered).map((a) => a.symbol).sort(),
     signal_of: (await get('/api/v1/signals')).data.BTC?.candles,
     repaired: await repaired(server),
@@ -174,14 +175,15 @@ describe('a recording of our own', () => {
 
   test('says what the recording server said, and as old as it was then', async () => {
     await replay(file(), { then: async (server) => {
-      const { ms, ...now } = await sayings(server);
+      const { ms, received_ms, ...now } = await sayings(server);
       assert.match(server.log, /the recording has ended.*left_out=0 answers_of_no_use=0/);
       assert.doesNotMatch(server.log, /trades were missed/);
       for (const [name, candles] of Object.entries(now)) { /* its clock goes on: more may have closed */
         if (Array.isArray(said[name]) && name.includes(' ')) now[name] = candles.slice(0, said[name].length);
       }
-      const { ms: said_ms, ...expected } = said;
+      const { ms: said_ms, received_ms: said_received_ms, ...expected } = said;
       assert.deepEqual(now, expected);
+      assert.ok(Math.abs(received_ms - said_received_ms) < 1_000);
       const { body } = await json(server, '/api/crypto/dashboard-summary');
       assert.equal(body.mode, 'replay');
       assert.deepEqual(body.stale, []);
