@@ -318,10 +318,61 @@ TEST(an_answer_is_known_by_its_path_whatever_was_asked_for_it)
     stage_fini(&s);
 }
 
+TEST(an_answer_to_somebody_passed_over_joins_the_round)
+{
+    struct stage s;
+    stage_init(&s, 0);
+    stage_begin(&s, NULL, NULL, 1);
+    const struct summary_value *price = &s.summary.fields[FIELD_BTC_PRICE];
+    const struct summary_value *change = &s.summary.fields[FIELD_BTC_CHANGE_24H];
+    assert_true(take(&s, "binance", "/api/v3/ticker/24hr?symbol=BTCUSDT", 200,
+                     "{\"symbol\":\"BTCUSDT\",\"lastPrice\":\"61000\"}"));
+    assert_false(change->known);
+    /* Coinbase would have been next, and Kraken; they were not asked then. */
+    static const char gecko[] = "/simple/price?ids=bitcoin&vs_currencies=usd"
+                                "&include_24hr_change=true&include_last_updated_at=true";
+    static const char body[] = "{\"bitcoin\":{\"usd\":61050,\"usd_24h_change\":1.5}}";
+    assert_true(take(&s, "coingecko", gecko, 200, body));
+    assert_string_equal(price->provider, "binance");
+    assert_string_equal(change->provider, "coingecko");
+    /* The next round takes all of it. */
+    assert_true(take(&s, "coingecko", gecko, 200, body));
+    assert_string_equal(price->provider, "coingecko");
+    stage_fini(&s);
+}
+
+TEST(reasons_name_those_who_were_not_asked)
+{
+    static const struct {
+        const char *source, *url;
+    } rest[] = {{"binance", "/api/v3/klines?symbol=BTCUSDT&interval=1d&limit=500"},
+                {"coinbase", "/products/BTC-USD/candles?granularity=86400"},
+                {"kraken", "/0/public/OHLC?pair=XBTUSD&interval=1440"}};
+    struct stage s;
+    stage_init(&s, 0);
+    stage_begin(&s, NULL, NULL, 1); /* without a secret for TAAPI: the recording server had one */
+    const struct summary_value *rsi = &s.summary.fields[FIELD_RSI_14];
+    assert_true(
+        take(&s, "taapi", "/rsi?secret=***&exchange=binance&symbol=BTC/USDT&interval=1d", 429, ""));
+    assert_false(rsi->failed); /* three others may have it */
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < ARRAY_LEN(rest); i++) {
+            assert_false(rsi->failed && round == 0);
+            assert_true(take(&s, rest[i].source, rest[i].url, 500, ""));
+        }
+        assert_true(rsi->failed);
+        assert_contains(str_of(rsi->reason), round == 0 ? "TAAPI.io answered with HTTP status 429; "
+                                                        : "TAAPI.io is not asked after failures: ");
+    }
+    stage_fini(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_is_known_by_its_path_whatever_was_asked_for_it),
+        cmocka_unit_test(an_answer_to_somebody_passed_over_joins_the_round),
+        cmocka_unit_test(reasons_name_those_who_were_not_asked),
         cmocka_unit_test(hours_of_answers_are_given_again_as_they_came),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
