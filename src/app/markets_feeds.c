@@ -178,9 +178,30 @@ static enum market_venue venue_of_tape(enum tape_venue v)
 void markets_replay(struct markets *m, const struct tape_item *item)
 {
     enum market_venue v = venue_of_tape(item->venue);
-    if (item->kind == TAPE_TEXT && v != MARKET_VENUES) {
-        feeds_replay_frame(m->feeds, v, item->frame);
+    if (v == MARKET_VENUES) {
+        return;
     }
+    switch (item->kind) {
+    case TAPE_TEXT:
+        feeds_replay_frame(m->feeds, v, item->frame);
+        break;
+    case TAPE_OPEN:
+        feeds_replay_opened(m->feeds, v);
+        break;
+    case TAPE_CLOSE:
+        feeds_replay_closed(m->feeds, v, item->status);
+        break;
+    case TAPE_HTTP:
+    case TAPE_SENT:
+        break;
+    }
+}
+
+bool markets_replay_answer(struct markets *m, const struct tape_item *item,
+                           const struct fetch_answer *a)
+{
+    enum market_venue v = venue_of_tape(item->venue);
+    return v != MARKET_VENUES && feeds_take_recorded(m->feeds, v, item->record->purpose, a);
 }
 
 int64_t markets_tape_time_ns(const struct tape_item *item)
