@@ -2,16 +2,10 @@
  * SPDX-License-Identifier: MIT */
 #ifndef FUZZ_EXCHANGE_H
 #define FUZZ_EXCHANGE_H
+#include "check.h"
 #include "wire/exchange.h"
 
 #include <math.h>
-
-#define FUZZ_CHECK(condition) \
-    do {                      \
-        if (!(condition)) {   \
-            abort();          \
-        }                     \
-    } while (0)
 
 /* No price below or at 0 and no figure that is none gets out; texts are slices of the frame. */
 static inline void fuzz_event(void *self, const struct exchange_event *e)

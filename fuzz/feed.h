@@ -2,16 +2,10 @@
  * SPDX-License-Identifier: MIT */
 #ifndef FUZZ_FEED_H
 #define FUZZ_FEED_H
+#include "check.h"
 #include "sources/feed.h"
 
 #include <math.h>
-
-#define FUZZ_CHECK(condition) \
-    do {                      \
-        if (!(condition)) {   \
-            abort();          \
-        }                     \
-    } while (0)
 
 static inline void fuzz_symbol(void *self, struct str symbol)
 {

@@ -2,16 +2,10 @@
  * SPDX-License-Identifier: MIT */
 #ifndef FUZZ_PROVIDER_H
 #define FUZZ_PROVIDER_H
+#include "check.h"
 #include "sources/source.h"
 
 #include <math.h>
-
-#define FUZZ_CHECK(condition) \
-    do {                      \
-        if (!(condition)) {   \
-            abort();          \
-        }                     \
-    } while (0)
 
 /* The market cannot have fewer coins than were counted; names are text; changes are numbers or NaN.
  */

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "api/main_in.h"
 #include "api/market_messages.h"
+#include "api/messages.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "market/figures.h"
@@ -44,10 +45,7 @@ static void close_body(struct ask *q, struct json_writer *w)
     struct api_main *a = q->main;
     q->status = 200;
     q->etag = str_hash(buf_str(&q->body));
-    json_key(w, "timestamp");
-    json_time(w, loop_wall_ms(a->opts.loop));
-    json_key(w, "mode");
-    json_text(w, mode_text(a));
+    message_stamp(w, loop_wall_ms(a->opts.loop), mode_text(a), NULL);
     json_object_end(w);
     send_back(q);
 }

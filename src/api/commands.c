@@ -61,14 +61,12 @@ static void do_ping(struct api_shard *s, struct conn *c, const struct command *c
 
 static void do_request_update(struct api_shard *s, struct conn *c, const struct command *cmd)
 {
-    struct session *session = session_of(c);
-    if (session->ticket) {
+    if (session_of(c)->ticket) {
         return; /* one is under way already; its answer serves both */
     }
     uint64_t ticket = session_wait(s, c);
     if (!mailbox_post(s->opts.main_mail, letter_refresh, s->opts.main, s, ticket)) {
-        list_remove(&session->node);
-        session->ticket = 0;
+        session_wait_over(c);
         send_error(s, c,
                    &(struct error_text){.code = "unavailable",
                                         .message = "The server is too busy to fetch now.",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/market_messages.h"
 
+#include "api/messages.h"
 #include "wire/exchange.h"
 
 #include <math.h>
@@ -47,15 +48,6 @@ static void write_computed(struct json_writer *w, double value)
 {
     int whole = value >= 1 ? (int)floor(log10(value)) + 1 : 0;
     json_decimal(w, value, value >= 1 ? (whole < 9 ? 9 - whole : 0) : 12);
-}
-
-static void write_time(struct json_writer *w, int64_t unix_ms)
-{
-    if (unix_ms > 0) {
-        json_time(w, unix_ms);
-    } else {
-        json_null(w);
-    }
 }
 
 static void write_reason(struct json_writer *w, const char *reason)
@@ -148,7 +140,7 @@ static void write_price_field(struct json_writer *w, int field, const char *symb
         write_book_side(w, q->ask);
         break;
     case PRICE_TIMESTAMP:
-        write_time(w, q->known ? q->exchange_ms : 0);
+        json_time_or_null(w, q->known ? q->exchange_ms : 0);
         break;
     case PRICE_STALE:
         json_bool(w, q->stale || !q->known);
@@ -203,12 +195,6 @@ static void write_movers(struct json_writer *w, const struct market *m,
     json_array_end(w);
 }
 
-static void write_count(struct json_writer *w, const char *key, size_t n)
-{
-    json_key(w, key);
-    json_i64(w, (int64_t)n);
-}
-
 void message_ticker(struct buf *out, const struct market *m, int64_t now_ms, const char *mode)
 {
     struct market_totals t;
@@ -219,17 +205,17 @@ void message_ticker(struct buf *out, const struct market *m, int64_t now_ms, con
     json_object(&w);
     json_key(&w, "totals");
     json_object(&w);
-    write_count(&w, "symbols", t.symbols);
-    write_count(&w, "known", t.known);
-    write_count(&w, "fresh", t.fresh);
+    json_put_count(&w, "symbols", t.symbols);
+    json_put_count(&w, "known", t.known);
+    json_put_count(&w, "fresh", t.fresh);
     json_key(&w, "volume_24h");
     json_decimal(&w, t.volume_24h_usd, 2);
     json_object_end(&w);
     json_key(&w, "breadth");
     json_object(&w);
-    write_count(&w, "advancers", t.advancers);
-    write_count(&w, "decliners", t.decliners);
-    write_count(&w, "unchanged", t.unchanged);
+    json_put_count(&w, "advancers", t.advancers);
+    json_put_count(&w, "decliners", t.decliners);
+    json_put_count(&w, "unchanged", t.unchanged);
     json_key(&w, "value");
     json_decimal(&w, moved ? ((double)t.advancers - (double)t.decliners) / (double)moved : NAN, 4);
     json_object_end(&w);
@@ -239,10 +225,7 @@ void message_ticker(struct buf *out, const struct market *m, int64_t now_ms, con
     write_movers(&w, m, t.losers, t.loser_count);
     json_key(&w, "reason");
     write_reason(&w, t.fresh ? NULL : "no fresh price of any symbol");
-    json_key(&w, "timestamp");
-    json_time(&w, now_ms);
-    json_key(&w, "mode");
-    json_text(&w, mode);
+    message_stamp(&w, now_ms, mode, NULL);
     json_object_end(&w);
 }
 
@@ -271,12 +254,10 @@ static void write_feed(struct json_writer *w, enum market_venue v, const char *s
     json_decimal(w, f->change_24h_pct, 4);
     json_key(w, "volume_24h");
     json_decimal(w, f->volume_24h_usd, 2);
-    json_key(w, "as_of");
-    write_time(w, as_of);
+    json_put_time(w, "as_of", as_of);
     json_key(w, "age_s");
     json_decimal(w, as_of ? (double)(now_ms - as_of) / 1000.0 : NAN, 3);
-    json_key(w, "confirmed");
-    write_time(w, f->confirmed_ms);
+    json_put_time(w, "confirmed", f->confirmed_ms);
     json_key(w, "fresh");
     json_bool(w, f->fresh);
     json_key(w, "used");
@@ -337,10 +318,7 @@ void message_asset(struct buf *out, const struct asset_text *a, int64_t now_ms)
     json_text(&w, a->q ? NULL
                        : "an exchange offers it, but it is watched only while a client "
                          "subscribes to it");
-    json_key(&w, "timestamp");
-    json_time(&w, now_ms);
-    json_key(&w, "mode");
-    json_text(&w, a->mode);
+    message_stamp(&w, now_ms, a->mode, NULL);
     json_object_end(&w);
 }
 
@@ -418,14 +396,7 @@ struct str message_envelope(struct buf *out, const char *type, const char *chann
     json_key(&w, "data");
     size_t at = out->len;
     json_raw(&w, data);
-    json_key(&w, "timestamp");
-    json_time(&w, now_ms);
-    json_key(&w, "mode");
-    json_text(&w, mode);
-    if (cursor) {
-        json_key(&w, "cursor");
-        json_text(&w, cursor);
-    }
+    message_stamp(&w, now_ms, mode, cursor);
     json_object_end(&w);
     return str_sub(buf_str(out), at, data.len);
 }

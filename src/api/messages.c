@@ -15,16 +15,6 @@ static void write_value(struct json_writer *w, const struct summary_value *v)
     }
 }
 
-static void write_time(struct json_writer *w, const char *key, int64_t unix_ms)
-{
-    json_key(w, key);
-    if (unix_ms > 0) {
-        json_time(w, unix_ms);
-    } else {
-        json_null(w);
-    }
-}
-
 static void write_source(struct json_writer *w, const struct summary *s, enum summary_field f,
                          int64_t now_ms)
 {
@@ -34,7 +24,7 @@ static void write_source(struct json_writer *w, const struct summary *s, enum su
     json_object(w);
     json_key(w, "provider");
     json_text(w, v->known ? v->provider : NULL);
-    write_time(w, "as_of", v->known ? v->as_of_ms : 0);
+    json_put_time(w, "as_of", v->known ? v->as_of_ms : 0);
     json_key(w, "age_s");
     if (v->known) {
         json_decimal(w, (double)(now_ms - v->as_of_ms) / 1000.0, 3);
@@ -82,7 +72,7 @@ void message_summary(struct buf *out, const struct summary *s, int64_t now_ms, s
         json_key(&w, summary_field_name(all_fields[i]));
         write_value(&w, &s->fields[all_fields[i]]);
     }
-    write_time(&w, "last_updated", s->last_updated_ms);
+    json_put_time(&w, "last_updated", s->last_updated_ms);
     json_key(&w, "mode");
     json_text(&w, market_mode_text(s->mode));
     write_stale(&w, s, all_fields, ARRAY_LEN(all_fields), now_ms);
@@ -96,9 +86,7 @@ void message_summary(struct buf *out, const struct summary *s, int64_t now_ms, s
     json_object_end(&w);
 }
 
-/* The members that every data message ends with. */
-static void write_envelope(struct json_writer *w, int64_t now_ms, const char *mode,
-                           const char *cursor)
+void message_stamp(struct json_writer *w, int64_t now_ms, const char *mode, const char *cursor)
 {
     json_key(w, "timestamp");
     json_time(w, now_ms);
@@ -125,7 +113,7 @@ void message_dashboard(struct buf *out, const struct summary *s, int64_t now_ms,
     message_summary(&data, s, now_ms, (struct str){0});
     json_raw(&w, buf_str(&data));
     buf_fini(&data);
-    write_envelope(&w, now_ms, market_mode_text(s->mode), cursor);
+    message_stamp(&w, now_ms, market_mode_text(s->mode), cursor);
     json_key(&w, "source");
     json_text(&w, source);
     json_object_end(&w);
@@ -153,7 +141,7 @@ void message_btc_price(struct buf *out, const struct summary *s, int64_t now_ms,
     }
     json_object_end(&w);
     json_object_end(&w);
-    write_envelope(&w, now_ms, market_mode_text(s->mode), cursor);
+    message_stamp(&w, now_ms, market_mode_text(s->mode), cursor);
     json_object_end(&w);
 }
 
@@ -167,7 +155,7 @@ void message_welcome(struct buf *out, struct str data, const char *mode, int64_t
     json_text(&w, "welcome");
     json_key(&w, "data");
     json_raw(&w, data);
-    write_envelope(&w, now_ms, mode, cursor);
+    message_stamp(&w, now_ms, mode, cursor);
     json_key(&w, "message");
     json_text(&w, "Connected to real-time dashboard updates");
     json_object_end(&w);

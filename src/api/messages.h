@@ -6,6 +6,9 @@
 #include "base/json.h"
 #include "market/summary.h"
 
+/* What ends most messages: timestamp, mode (NULL: left out) and cursor (NULL: left out), as members
+ * of the object under way. */
+void message_stamp(struct json_writer *w, int64_t now_ms, const char *mode, const char *cursor);
 /* The summary object: the six numbers, last_updated, mode, stale, sources, reasons. `extra` (may be
  * empty) is further members, JSON text that starts with a comma. */
 void message_summary(struct buf *out, const struct summary *s, int64_t now_ms, struct str extra);

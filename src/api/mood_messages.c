@@ -1,17 +1,9 @@
 /* What is computed from prices as JSON: indicators, signals, sentiment. SPDX-License-Identifier:
  * MIT */
 #include "api/market_messages.h"
+#include "api/messages.h"
 
 #include <math.h>
-
-static void write_time(struct json_writer *w, int64_t unix_ms)
-{
-    if (unix_ms > 0) {
-        json_time(w, unix_ms);
-    } else {
-        json_null(w);
-    }
-}
 
 /* ---- indicators ---- */
 
@@ -19,10 +11,8 @@ void message_figures(struct json_writer *w, const struct figures *f)
 {
     json_key(w, "candles");
     json_i64(w, (int64_t)f->candles);
-    json_key(w, "first_time");
-    write_time(w, f->candles ? f->first_ms : 0);
-    json_key(w, "last_time");
-    write_time(w, f->candles ? f->last_ms : 0);
+    json_put_time(w, "first_time", f->candles ? f->first_ms : 0);
+    json_put_time(w, "last_time", f->candles ? f->last_ms : 0);
     json_key(w, "indicators");
     json_object(w);
     for (int i = 0; i < FIGURES; i++) {
@@ -75,14 +65,12 @@ void message_signal(struct buf *out, const char *symbol, const struct signal *s,
     json_decimal(&w, s->strength, 4);
     json_key(&w, "reason");
     json_text(&w, s->reason);
-    json_key(&w, "timestamp");
-    write_time(&w, now_ms);
+    json_put_time(&w, "timestamp", now_ms);
     json_key(&w, "mode");
     json_text(&w, mode);
     json_key(&w, "interval");
     json_text(&w, s->interval);
-    json_key(&w, "candle_time");
-    write_time(&w, s->n ? s->candle_ms : 0);
+    json_put_time(&w, "candle_time", s->n ? s->candle_ms : 0);
     json_key(&w, "candles");
     json_i64(&w, (int64_t)s->n);
     json_key(&w, "score");
@@ -116,8 +104,7 @@ static void write_origin(struct json_writer *w, const char *source, int64_t as_o
 {
     json_key(w, "source");
     json_text(w, source[0] ? source : NULL);
-    json_key(w, "as_of");
-    write_time(w, as_of_ms);
+    json_put_time(w, "as_of", as_of_ms);
     json_key(w, "age_s");
     int64_t age_ms = now_ms > as_of_ms ? now_ms - as_of_ms : 0;
     json_decimal(w, as_of_ms > 0 ? (double)age_ms / 1000 : NAN, 3);
@@ -198,16 +185,12 @@ void message_sentiment(struct buf *out, const struct sentiment *s, int64_t now_m
     json_key(&w, "confidence");
     json_decimal(&w, s->available ? s->confidence : NAN, 4);
     write_topics(&w, s, now_ms);
-    json_key(&w, "timestamp");
-    json_time(&w, now_ms);
-    json_key(&w, "mode");
-    json_text(&w, mode);
+    message_stamp(&w, now_ms, mode, NULL);
     json_key(&w, "score");
     json_decimal(&w, s->score, 4);
     json_key(&w, "fear_greed_label");
     json_text(&w, sentiment_index_label(s->fear_greed));
-    json_key(&w, "fear_greed_as_of");
-    write_time(&w, s->fear_greed >= 0 ? s->fear_greed_as_of_ms : 0);
+    json_put_time(&w, "fear_greed_as_of", s->fear_greed >= 0 ? s->fear_greed_as_of_ms : 0);
     json_key(&w, "fear_greed_estimated");
     write_index(&w, s->fear_greed_estimated);
     json_key(&w, "parts");

@@ -35,8 +35,7 @@ void route_publish(struct api_shard *s, struct conn *c, const struct http_reques
     p->shard = s;
     p->ticket = session_wait(s, c);
     if (!mailbox_post(s->opts.main_mail, letter_publish, s->opts.main, p, 0)) {
-        list_remove(&session_of(c)->node);
-        session_of(c)->ticket = 0;
+        session_wait_over(c);
         reply_problem(c, 503, "Service Unavailable",
                       "The server is taking as many messages as it can; try again in a second.",
                       STR("Retry-After: 1\r\n"));
@@ -48,18 +47,10 @@ void letter_published(void *self, void *owned_published, uint64_t ticket)
 {
     struct api_shard *s = self;
     struct published *done = owned_published;
-    list_each (it, &s->waiting) {
-        struct session *session = containerof(it, struct session, node);
-        if (session->ticket != ticket) {
-            continue;
-        }
-        struct conn *c = conn_of(session);
-        list_remove(&session->node);
-        session->ticket = 0;
-        if (done->problem) {
-            reply_problem(c, done->status, "Service Unavailable", done->problem, (struct str){0});
-            break;
-        }
+    struct conn *c = session_answered(s, ticket);
+    if (c && done->problem) {
+        reply_problem(c, done->status, "Service Unavailable", done->problem, (struct str){0});
+    } else if (c) {
         char text[96];
         int n = snprintf(text, sizeof(text), "{\"accepted\":%zu,\"cursor\":\"%s\"}", done->accepted,
                          done->cursor);
@@ -67,7 +58,6 @@ void letter_published(void *self, void *owned_published, uint64_t ticket)
                                            .content_type = STR("application/json"),
                                            .headers = STR("Cache-Control: no-store\r\n"),
                                            .body = str_make(text, (size_t)n)});
-        break;
     }
     mem_free(done);
 }

@@ -114,8 +114,7 @@ static void get_refresh(struct api_shard *s, struct conn *c, const struct http_r
     (void)body;
     uint64_t ticket = session_wait(s, c);
     if (!mailbox_post(s->opts.main_mail, letter_refresh, s->opts.main, s, ticket)) {
-        list_remove(&session_of(c)->node);
-        session_of(c)->ticket = 0;
+        session_wait_over(c);
         reply_problem(c, 503, "Service Unavailable", "The server is too busy to fetch now.",
                       STR("Retry-After: 1\r\n"));
     }

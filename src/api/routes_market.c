@@ -165,12 +165,7 @@ static void write_end(struct api_shard *s, struct json_writer *w)
 {
     char cursor[CURSOR_LEN + 1];
     fanout_cursor_text(s->fanout, cursor);
-    json_key(w, "timestamp");
-    json_time(w, shard_wall_ms(s));
-    json_key(w, "mode");
-    json_text(w, shard_answers(s)->mode);
-    json_key(w, "cursor");
-    json_text(w, cursor);
+    message_stamp(w, shard_wall_ms(s), shard_answers(s)->mode, cursor);
     json_object_end(w);
 }
 
@@ -293,10 +288,7 @@ void get_assets(struct api_shard *s, struct conn *c, const struct http_request *
     }
     json_array_end(&w);
     uint64_t etag = str_hash(buf_str(&json));
-    json_key(&w, "timestamp");
-    json_time(&w, shard_wall_ms(s));
-    json_key(&w, "mode");
-    json_text(&w, shard_answers(s)->mode);
+    message_stamp(&w, shard_wall_ms(s), shard_answers(s)->mode, NULL);
     json_object_end(&w);
     reply_content(c, none_match(r), etag, buf_str(&json));
     buf_fini(&json);
@@ -314,8 +306,7 @@ static void ask_main(struct api_shard *s, struct conn *c, const struct http_requ
     q->if_none_match = match.len ? mem_copy_text(match.ptr, min_size(match.len, 256)) : NULL;
     q->ticket = session_wait(s, c);
     if (!mailbox_post(s->opts.main_mail, letter_ask, s->opts.main, q, 0)) {
-        list_remove(&session_of(c)->node);
-        session_of(c)->ticket = 0;
+        session_wait_over(c);
         reply_problem(c, 503, "Service Unavailable", "The server is too busy; try again soon.",
                       STR("Retry-After: 1\r\n"));
         ask_free(q);
@@ -326,22 +317,13 @@ void letter_asked(void *self, void *owned_ask, uint64_t ticket)
 {
     struct api_shard *s = self;
     struct ask *q = owned_ask;
-    list_each (it, &s->waiting) {
-        struct session *session = containerof(it, struct session, node);
-        if (session->ticket != ticket) {
-            continue;
-        }
-        struct conn *c = conn_of(session);
-        list_remove(&session->node);
-        session->ticket = 0;
-        if (q->status == 200) {
-            reply_content(c, q->if_none_match ? str_of(q->if_none_match) : (struct str){0}, q->etag,
-                          buf_str(&q->body));
-        } else {
-            reply_problem(c, q->status, "Service Unavailable", buf_text(&q->body),
-                          STR("Retry-After: 2\r\n"));
-        }
-        break;
+    struct conn *c = session_answered(s, ticket);
+    if (c && q->status == 200) {
+        reply_content(c, q->if_none_match ? str_of(q->if_none_match) : (struct str){0}, q->etag,
+                      buf_str(&q->body));
+    } else if (c) {
+        reply_problem(c, q->status, "Service Unavailable", buf_text(&q->body),
+                      STR("Retry-After: 2\r\n"));
     }
     ask_free(q);
 }

@@ -55,6 +55,10 @@ struct conn *conn_of(struct session *s);
 /* ---- shard.c ---- */
 /* Waits for a letter's answer under a new ticket. */
 uint64_t session_wait(struct api_shard *s, struct conn *c);
+/* Waits no longer: the letter was answered, or could not be sent. */
+void session_wait_over(struct conn *c);
+/* Who waited for the answer to that ticket, and does no longer; NULL: it left meanwhile. */
+struct conn *session_answered(struct api_shard *s, uint64_t ticket);
 /* True: within the client's rate; else *retry_s says when. */
 bool session_take_token(struct api_shard *s, struct session *session, bool loopback,
                         int64_t *retry_s);
@@ -64,6 +68,7 @@ unsigned shard_spread_ms(struct api_shard *s);
  * from another shard. Waits for it, 100 ms at most. May close conns. */
 void shard_reach(struct api_shard *s, struct str cursor);
 const struct answers *shard_answers(struct api_shard *s);
+/* Unix milliseconds of what is said to clients; in a replay the recording's. */
 int64_t shard_wall_ms(struct api_shard *s);
 /* A message of its own for a WebSocket client, JSON text, in the format it speaks. */
 void session_send(struct conn *c, struct str json);

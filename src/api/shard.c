@@ -29,7 +29,8 @@ struct conn *conn_of(struct session *s)
 
 int64_t shard_wall_ms(struct api_shard *s)
 {
-    return loop_wall_ms(s->loop);
+    const struct clock *clock = s->opts.settings->clock;
+    return clock ? clock_wall_ms(clock) : loop_wall_ms(s->loop);
 }
 
 const struct answers *shard_answers(struct api_shard *s)
@@ -56,6 +57,24 @@ uint64_t session_wait(struct api_shard *s, struct conn *c)
     session->ticket = ++s->next_ticket;
     list_push(&s->waiting, &session->node);
     return session->ticket;
+}
+
+void session_wait_over(struct conn *c)
+{
+    list_remove(&session_of(c)->node);
+    session_of(c)->ticket = 0;
+}
+
+struct conn *session_answered(struct api_shard *s, uint64_t ticket)
+{
+    list_each (it, &s->waiting) {
+        struct session *session = containerof(it, struct session, node);
+        if (session->ticket == ticket) {
+            session_wait_over(conn_of(session));
+            return conn_of(session);
+        }
+    }
+    return NULL;
 }
 
 /* A token bucket a client: commands_per_s a second, twice that at once. */
@@ -339,19 +358,11 @@ void letter_refreshed(void *self, void *owned_refreshed, uint64_t ticket)
 {
     struct api_shard *s = self;
     struct refreshed *r = owned_refreshed;
-    list_each (it, &s->waiting) {
-        struct session *session = containerof(it, struct session, node);
-        if (session->ticket != ticket) {
-            continue;
-        }
-        list_remove(&session->node);
-        session->ticket = 0;
-        if (session->kind != SESSION_WS) {
-            refresh_reply(conn_of(session), r);
-        } else if (!r->refreshed) { /* else everyone gets it through the channel */
-            session_send(conn_of(session), buf_str(&r->message));
-        }
-        break;
+    struct conn *c = session_answered(s, ticket);
+    if (c && session_of(c)->kind != SESSION_WS) {
+        refresh_reply(c, r);
+    } else if (c && !r->refreshed) { /* else everyone gets it through the channel */
+        session_send(c, buf_str(&r->message));
     }
     answers_unref(r->answers);
     buf_fini(&r->message);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/feed.h"
 
+#include "app/health.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -145,7 +146,7 @@ static struct sources *make_sources(struct feed *f, bool simulated)
     struct sources_opts so = {
         .loop = f->opts.loop,
         .fetch = f->fetch,
-        .store = &f->store,
+        .store = f->fetch ? &f->store : NULL,
         .recorder = f->opts.recorder,
         .price_ttl_ms = (uint32_t)o->price_ttl_ms,
         .summary_ttl_ms = (uint32_t)o->summary_ttl_ms,
@@ -310,6 +311,11 @@ enum err feed_new(const struct feed_opts *opts, struct feed **out, struct buf *e
     f->opts = *opts;
     f->store = budget_store_db(opts->db);
     list_init(&f->asked);
+    if (opts->kind == SOURCE_REPLAY) {
+        f->sources = make_sources(f, false);
+        *out = f;
+        return OK;
+    }
     enum err e = fetch_curl_new(opts->loop, &f->fetch);
     if (e != OK) {
         buf_printf(error, "cannot set up HTTP: %s", err_text(e));
@@ -328,6 +334,11 @@ enum err feed_new(const struct feed_opts *opts, struct feed **out, struct buf *e
     }
     *out = f;
     return OK;
+}
+
+bool feed_replay(struct feed *f, const struct record *item, const struct fetch_answer *a)
+{
+    return sources_take_recorded(f->sources, item->source, item->url, a);
 }
 
 void feed_start(struct feed *f)
@@ -358,7 +369,9 @@ void feed_free(struct feed *f)
     for (size_t i = 0; i < f->retired_count; i++) {
         sources_free(f->retired[i]);
     }
-    f->fetch->ops->free(f->fetch);
+    if (f->fetch) {
+        f->fetch->ops->free(f->fetch);
+    }
     demo_stop(f->demo);
     mem_free(f);
 }
@@ -399,66 +412,21 @@ void feed_note_mode(struct feed *f, enum market_mode mode)
 
 /* ---- health ---- */
 
-struct health_walk {
-    struct json_writer *w;
-    int worst, down, count;
-};
-
-static void write_time_or_null(struct json_writer *w, const char *key, int64_t unix_ms)
-{
-    json_key(w, key);
-    if (unix_ms > 0) {
-        json_time(w, unix_ms);
-    } else {
-        json_null(w);
-    }
-}
-
 static void write_provider(void *self, const struct host_health *h)
 {
     struct health_walk *walk = self;
     struct json_writer *w = walk->w;
-    walk->count++;
-    walk->down += h->status == HEALTH_DOWN;
-    walk->worst = h->status != HEALTH_OK ? 1 : walk->worst;
-    json_object(w);
-    json_key(w, "name");
-    json_text(w, h->name);
-    json_key(w, "status");
-    json_text(w, health_status_text(h->status));
-    json_key(w, "reason");
-    json_text(w, h->reason && h->reason[0] ? h->reason : NULL);
-    write_time_or_null(w, "since", h->since_ms);
-    write_time_or_null(w, "next_try", h->next_try_ms);
-    write_time_or_null(w, "last_ok", h->last_ok_ms);
+    health_begin(walk, h->name, h->status, h->reason, h->since_ms);
+    json_put_time(w, "next_try", h->next_try_ms);
+    json_put_time(w, "last_ok", h->last_ok_ms);
     json_key(w, "breaker");
     json_text(w, h->breaker);
-    json_key(w, "failures");
-    json_i64(w, h->failures);
-    json_key(w, "ok");
-    json_i64(w, (int64_t)h->ok);
-    json_key(w, "failed");
-    json_i64(w, (int64_t)h->failed);
-    json_key(w, "rejected");
-    json_i64(w, (int64_t)h->rejected);
-    json_key(w, "minute");
-    json_object(w);
-    json_key(w, "used");
-    json_i64(w, h->minute_used);
-    json_key(w, "limit");
-    json_i64(w, h->minute_limit);
-    json_object_end(w);
-    json_key(w, "month");
-    json_object(w);
-    json_key(w, "used");
-    json_i64(w, (int64_t)h->month_used);
-    json_key(w, "limit");
-    if (h->month_limit) {
-        json_i64(w, (int64_t)h->month_limit);
-    } else {
-        json_null(w);
-    }
-    json_object_end(w);
+    json_put_count(w, "failures", h->failures);
+    json_put_count(w, "ok", h->ok);
+    json_put_count(w, "failed", h->failed);
+    json_put_count(w, "rejected", h->rejected);
+    health_used(w, "minute", h->minute_used, h->minute_limit);
+    health_used(w, "month", h->month_used, h->month_limit);
     json_object_end(w);
 }
 
@@ -469,5 +437,5 @@ int feed_health(struct feed *f, struct json_writer *w)
         return 1;
     }
     sources_health_each(f->sources, write_provider, &walk);
-    return walk.count && walk.down == walk.count ? 2 : walk.worst;
+    return health_verdict(&walk);
 }

@@ -2,63 +2,22 @@
 #include "app/markets.h"
 
 #include "app/archive.h"
+#include "app/markets_in.h"
 #include "app/moods.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "sources/fetch.h"
-#include "wire/exchange.h"
 
-#include <assert.h>
 #include <math.h>
 
-static_assert((int)MARKET_BINANCE == (int)VENUE_BINANCE &&
-                  (int)MARKET_COINBASE == (int)VENUE_COINBASE &&
-                  (int)MARKET_KRAKEN == (int)VENUE_KRAKEN && (int)MARKET_VENUES == (int)VENUE_COUNT,
-              "the venues of wire and market are the same");
-
 enum {
-    AGE_MS = 250, /* how often silence is looked for */
-    MEND_MS = 5000,
-    MEND_MAX = 1000,        /* minutes asked for at once */
+    AGE_MS = 250,           /* how often silence is looked for */
     SUMMARY_PRICE_MS = 250, /* the summary takes the BTC price at most this often */
 };
 
 static struct metric symbols_watched =
     METRIC_GAUGE("coincast_symbols_watched", "Symbols that the feeds are asked for.");
-
-/* What we know of a symbol beyond its quote. */
-struct followed {
-    bool wanted;                     /* of the settings, or by clients */
-    bool of_settings;                /* stays whatever clients do */
-    enum market_venue history_venue; /* whose history was asked for; MARKET_VENUES: none yet */
-};
-
-struct markets {
-    struct markets_opts opts;
-    struct loop *loop;
-    struct api_main *api;
-    struct market *market;
-    struct candles *candles;
-    struct fetch *fetch;
-    struct link *link;
-    struct feeds *feeds;
-    struct archive *archive;
-    struct moods *moods;
-    struct followed *followed; /* by symbol id */
-    size_t followed_count;
-    enum market_mode mode;
-    uint16_t port;
-    bool replay;
-    struct timer age_timer;
-    uint32_t btc;
-    uint64_t summary_at_ms, mend_at_ms;
-};
-
-static int64_t wall(const struct markets *m)
-{
-    return loop_wall_ms(m->loop);
-}
 
 static struct followed *followed_of(struct markets *m, uint32_t symbol)
 {
@@ -96,14 +55,15 @@ static void give_price(struct markets *m, const struct quote *q)
                                .provider = names,
                                .method = "median of live feeds"};
     m->summary_at_ms = now;
-    if (summary_apply(m->opts.summary, &r, wall(m)) != OK) {
+    if (summary_apply(m->opts.summary, &r, markets_wall(m)) != OK) {
         m->opts.summary_changed(m->opts.self);
         return;
     }
     if (isfinite(q->change_24h_pct)) {
         r.field = FIELD_BTC_CHANGE_24H;
         r.value = q->change_24h_pct;
-        (void)!summary_apply(m->opts.summary, &r, wall(m)); /* refused: counted and marked there */
+        /* refused: counted and marked there */
+        (void)!summary_apply(m->opts.summary, &r, markets_wall(m));
     }
     m->opts.feed_price(m->opts.self);
     m->opts.summary_changed(m->opts.self);
@@ -179,98 +139,14 @@ static void on_candle(void *self, uint32_t symbol, enum interval i, const struct
     }
 }
 
-/* ---- the feeds say ---- */
-
-static void on_tick(void *self, const struct tick *t)
-{
-    struct markets *m = self;
-    /* Implausible ones are counted and said in the quote by the market itself. */
-    (void)!market_apply(m->market, t, wall(m));
-}
-
-/* A trade older than what was given already: no news for the price. */
-static void on_late(void *self, const struct tick *t)
-{
-    struct markets *m = self;
-    (void)!market_late(m->market, t, wall(m));
-}
-
-static void on_confirm(void *self, enum market_venue v, uint32_t symbol)
-{
-    struct markets *m = self;
-    market_confirm(m->market, v, symbol, wall(m));
-}
-
-static void on_down(void *self, enum market_venue v, uint32_t symbol, const char *reason)
-{
-    struct markets *m = self;
-    market_down(m->market, v, symbol, reason);
-}
-
-static void on_gap(void *self, enum market_venue v, uint32_t symbol, int64_t from_ms, int64_t to_ms)
-{
-    struct markets *m = self;
-    candles_gap(m->candles, symbol, v, from_ms, to_ms);
-}
-
-static void on_history(void *self, enum market_venue v, uint32_t symbol, enum interval i,
-                       const struct candle *rows, size_t count)
-{
-    struct markets *m = self;
-    if (archive_fill(m->archive, symbol, v, i, rows, count) > 0) {
-        moods_history_came(m->moods, symbol, i);
-    }
-}
-
-/* A minute that is not among what was asked for had no trades. */
-static void on_asked(void *self, enum market_venue v, uint32_t symbol, enum interval i,
-                     int64_t from_ms, int64_t to_ms)
-{
-    struct markets *m = self;
-    if (i == INTERVAL_1M) {
-        candles_asked(m->candles, symbol, v, from_ms, to_ms);
-    }
-}
-
-static void on_feed_mode(void *self, enum market_mode mode)
-{
-    struct markets *m = self;
-    m->opts.mode_changed(m->opts.self, mode);
-}
-
-static void on_offered(void *self, struct str symbol)
-{
-    struct markets *m = self;
-    if (m->api) {
-        api_main_symbol_offered(m->api, symbol);
-    }
-}
-
 /* ---- time ---- */
-
-/* Holes that are not filled yet are asked for in turn, a few times a minute. */
-static void mend(struct markets *m)
-{
-    uint32_t symbol = 0;
-    enum market_venue v = MARKET_VENUES;
-    int64_t from_ms = 0;
-    int64_t to_ms = 0;
-    uint64_t now = loop_now_ms(m->loop);
-    if (m->replay || now < m->mend_at_ms ||
-        !candles_next_gap(m->candles, &symbol, &v, &from_ms, &to_ms)) {
-        return;
-    }
-    m->mend_at_ms = now + MEND_MS;
-    size_t minutes = (size_t)((to_ms - from_ms) / interval_ms(INTERVAL_1M)) + 1;
-    feeds_ask_history(m->feeds, v, symbol, INTERVAL_1M, min_size(minutes, MEND_MAX), to_ms);
-}
 
 static void age_due(void *self)
 {
     struct markets *m = self;
-    mend(m);
-    market_age(m->market, wall(m));
-    candles_time(m->candles, wall(m));
+    markets_mend(m);
+    market_age(m->market, markets_wall(m));
+    candles_time(m->candles, markets_wall(m));
     timer_start(m->loop, &m->age_timer, loop_now_ms(m->loop) + AGE_MS, age_due, m);
 }
 
@@ -291,97 +167,42 @@ static void set_watched(struct markets *m, uint32_t symbol, bool wanted)
     }
 }
 
-static void forget(struct markets *m)
+/* Nothing of the mode before is kept in memory. */
+static void enter_mode(struct markets *m, enum market_mode mode)
 {
-    if (m->feeds) {
-        feeds_stop(m->feeds);
-        feeds_free(m->feeds);
-        m->feeds = NULL;
-    }
-    archive_flush(m->archive);
+    m->mode = mode;
+    archive_set_mode(m->archive, mode);
     market_reset(m->market);
     candles_reset(m->candles);
     moods_reset(m->moods, m->replay);
     for (size_t i = 0; i < m->followed_count; i++) {
         m->followed[i].history_venue = MARKET_VENUES;
     }
-}
-
-static void start_feeds(struct markets *m)
-{
-    const struct options *o = m->opts.options;
-    char ws[2][64];
-    char rest[64];
-    struct feeds_opts fo = {
-        .loop = m->loop,
-        .link = m->replay ? NULL : m->link,
-        .fetch = m->replay ? NULL : m->fetch,
-        .recorder = m->opts.recorder,
-        .market = m->market,
-        .mode = m->mode,
-        .seed = (uint64_t)wall(m),
-        .tick = on_tick,
-        .late = on_late,
-        .confirm = on_confirm,
-        .down = on_down,
-        .gap = on_gap,
-        .history = on_history,
-        .asked = on_asked,
-        .mode_changed = on_feed_mode,
-        .offered = on_offered,
-        .self = m,
-    };
-    static const enum provider_id providers[MARKET_VENUES] = {PROVIDER_BINANCE, PROVIDER_COINBASE,
-                                                              PROVIDER_KRAKEN};
-    snprintf(ws[0], sizeof(ws[0]), "ws://127.0.0.1:%u", m->port);
-    snprintf(ws[1], sizeof(ws[1]), "ws://127.0.0.1:%u/v2", m->port);
-    snprintf(rest, sizeof(rest), "http://127.0.0.1:%u", m->port);
-    for (int v = 0; v < MARKET_VENUES; v++) {
-        fo.ws_url[v] = m->port ? ws[v == MARKET_KRAKEN] : o->ws_url[v];
-        fo.rest_url[v] = m->port ? rest : o->url[providers[v]];
-    }
-    m->feeds = feeds_new(&fo);
-    for (size_t i = 0; i < m->followed_count; i++) {
-        if (m->followed[i].wanted) {
-            feeds_watch(m->feeds, (uint32_t)i, true);
-        }
-    }
-    feeds_start(m->feeds);
-    age_due(m);
 }
 
 void markets_use(struct markets *m, enum market_mode mode, uint16_t stand_in_port)
 {
+    markets_stop_feeds(m);
     m->replay = false;
-    forget(m);
-    m->mode = mode;
     m->port = stand_in_port;
-    archive_set_mode(m->archive, mode);
-    start_feeds(m);
+    enter_mode(m, mode);
+    markets_start_feeds(m);
+    age_due(m);
 }
 
 void markets_use_replay(struct markets *m)
 {
+    markets_stop_feeds(m);
     m->replay = true;
-    forget(m);
-    m->mode = MODE_REPLAY;
-    archive_set_mode(m->archive, MODE_REPLAY);
-    start_feeds(m);
+    enter_mode(m, MODE_REPLAY);
+    markets_start_feeds(m);
+    age_due(m);
 }
 
 void markets_set_mode(struct markets *m, enum market_mode mode)
 {
-    if (m->mode == mode) {
-        return;
-    }
-    m->mode = mode;
-    archive_flush(m->archive);
-    archive_set_mode(m->archive, mode);
-    market_reset(m->market);
-    candles_reset(m->candles);
-    moods_reset(m->moods, m->replay);
-    for (size_t i = 0; i < m->followed_count; i++) {
-        m->followed[i].history_venue = MARKET_VENUES;
+    if (m->mode != mode) {
+        enter_mode(m, mode);
     }
 }
 
@@ -393,36 +214,6 @@ enum err markets_outlook(struct markets *m, const struct outlook_report *r)
 void markets_outlook_failed(struct markets *m, enum outlook_part part, const char *why)
 {
     moods_outlook_failed(m->moods, part, why);
-}
-
-static enum market_venue venue_of_tape(enum tape_venue v)
-{
-    switch (v) {
-    case TAPE_VENUE_BINANCE:
-        return MARKET_BINANCE;
-    case TAPE_VENUE_COINBASE:
-    case TAPE_VENUE_COINBASE_ADVANCED:
-        return MARKET_COINBASE;
-    case TAPE_VENUE_KRAKEN:
-        return MARKET_KRAKEN;
-    default:
-        return MARKET_VENUES;
-    }
-}
-
-void markets_replay(struct markets *m, const struct tape_item *item)
-{
-    enum market_venue v = venue_of_tape(item->venue);
-    if (item->kind == TAPE_TEXT && v != MARKET_VENUES) {
-        feeds_replay_frame(m->feeds, v, item->frame);
-    }
-}
-
-int64_t markets_tape_time_ns(const struct tape_item *item)
-{
-    enum market_venue v = venue_of_tape(item->venue);
-    bool has = item->kind == TAPE_TEXT && v != MARKET_VENUES;
-    return has ? feeds_frame_time(v, item->frame) * 1000000 : 0;
 }
 
 void markets_older_candles(struct markets *m, uint32_t symbol, enum interval i, int64_t from_ms,
@@ -517,11 +308,7 @@ void markets_stop(struct markets *m)
     timer_stop(m->loop, &m->age_timer);
     m->api = NULL;
     moods_stop(m->moods);
-    if (m->feeds) {
-        feeds_stop(m->feeds);
-        feeds_free(m->feeds);
-        m->feeds = NULL;
-    }
+    markets_stop_feeds(m);
     archive_stop(m->archive);
 }
 
@@ -550,85 +337,4 @@ void markets_want(struct markets *m, struct str symbol, bool wanted)
     if (market_add_symbol(m->market, symbol, &id) == OK && !followed_of(m, id)->of_settings) {
         set_watched(m, id, wanted);
     }
-}
-
-/* ---- health ---- */
-
-struct health_walk {
-    struct json_writer *w;
-    int count, down, worst;
-};
-
-static void write_count(struct json_writer *w, const char *name, uint64_t value)
-{
-    json_key(w, name);
-    json_i64(w, (int64_t)value);
-}
-
-static void write_time(struct json_writer *w, const char *name, int64_t unix_ms)
-{
-    json_key(w, name);
-    if (unix_ms > 0) {
-        json_time(w, unix_ms);
-    } else {
-        json_null(w);
-    }
-}
-
-static void write_feed(void *self, const struct feed_health *h)
-{
-    struct health_walk *walk = self;
-    struct json_writer *w = walk->w;
-    walk->count++;
-    walk->down += h->status == HEALTH_DOWN;
-    walk->worst = h->status != HEALTH_OK ? 1 : walk->worst;
-    json_object(w);
-    json_key(w, "name");
-    json_text(w, h->name);
-    json_key(w, "status");
-    json_text(w, health_status_text(h->status));
-    json_key(w, "reason");
-    json_text(w, h->reason && h->reason[0] ? h->reason : NULL);
-    write_time(w, "since", h->since_ms);
-    write_time(w, "next_try", h->next_try_ms);
-    write_time(w, "last_frame", h->last_frame_ms);
-    json_key(w, "url");
-    json_text(w, h->url);
-    write_count(w, "connections", h->connections);
-    write_count(w, "symbols", h->symbols);
-    write_count(w, "frames", h->frames);
-    write_count(w, "ticks", h->ticks);
-    write_count(w, "ignored", h->ignored);
-    write_count(w, "rejected", h->rejected);
-    write_count(w, "gaps", h->gaps);
-    write_count(w, "repaired", h->repaired);
-    write_count(w, "doubled", h->doubled);
-    write_count(w, "reconnects", h->reconnects);
-    write_count(w, "turnovers", h->turnovers);
-    json_key(w, "lag_ms");
-    if (h->has_lag) {
-        json_i64(w, h->lag_ms);
-    } else {
-        json_null(w);
-    }
-    json_key(w, "weight");
-    if (h->weight_limit) {
-        json_object(w);
-        write_count(w, "used", h->weight_used);
-        write_count(w, "limit", h->weight_limit);
-        json_object_end(w);
-    } else {
-        json_null(w);
-    }
-    json_object_end(w);
-}
-
-int markets_health(struct markets *m, struct json_writer *w)
-{
-    struct health_walk walk = {.w = w};
-    if (!m->feeds || m->replay) {
-        return 0;
-    }
-    feeds_health_each(m->feeds, write_feed, &walk);
-    return walk.count && walk.down == walk.count ? 2 : walk.worst;
 }

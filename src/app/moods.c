@@ -223,7 +223,7 @@ static void look_at_index(const struct moods *m, struct sentiment_inputs *in)
     in->fear_greed = index->known ? (int)index->value : 0;
     in->fear_greed_as_of_ms = index->known ? index->as_of_ms : 0;
     in->sources[SENTIMENT_FEAR_GREED] = index->provider;
-    in->reasons[SENTIMENT_FEAR_GREED] = m->replay ? REPLAYED : index->reason;
+    in->reasons[SENTIMENT_FEAR_GREED] = m->replay && !index->failed ? REPLAYED : index->reason;
 }
 
 static void look_at_market_cap(const struct moods *m, struct sentiment_inputs *in)

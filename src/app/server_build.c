@@ -1,10 +1,12 @@
 /* Making the parts of a server and joining them. This is the one place where all parts meet; it
  * holds no rules of its own. SPDX-License-Identifier: MIT */
 #include "app/app.h"
+#include "app/health.h"
 #include "app/server_in.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "net/engine.h"
+#include "sources/recorded.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -18,6 +20,12 @@ enum {
     DEMAND_MS = 30000,
     FILES_AT_ONCE = 65536 /* places for open files that are made at the start: 8 bytes each */
 };
+
+/* False: a plain hub, or a replay. */
+static bool asks(const struct server *s)
+{
+    return s->feed && s->kind != SOURCE_REPLAY;
+}
 
 /* ---- what the parts want of each other ---- */
 
@@ -113,62 +121,41 @@ static void all_drained(void *self)
 
 /* ---- health ---- */
 
-static void write_component(struct json_writer *w, const char *name, bool ok, const char *reason,
-                            int64_t since_ms)
-{
-    json_object(w);
-    json_key(w, "name");
-    json_text(w, name);
-    json_key(w, "status");
-    json_text(w, ok ? "ok" : "degraded");
-    json_key(w, "reason");
-    json_text(w, reason && reason[0] ? reason : NULL);
-    json_key(w, "since");
-    if (since_ms) {
-        json_time(w, since_ms);
-    } else {
-        json_null(w);
-    }
-    json_object_end(w);
-}
-
 static int do_health(void *self, struct json_writer *w)
 {
     struct server *s = self;
+    struct health_walk own = {.w = w};
     const char *reason = NULL;
     int64_t since = s->started_ms;
-    int worst = s->feed ? feed_health(s->feed, w) : 0;
+    int worst = asks(s) ? feed_health(s->feed, w) : 0;
     if (s->markets) {
         /* Prices still come from the providers while all exchanges are silent. */
         int feeds = markets_health(s->markets, w);
         worst = feeds > 0 && worst == 0 ? 1 : worst;
     }
-    bool db_ok = db_healthy(s->db, &reason, &since);
-    write_component(w, "database", db_ok, reason, since);
-    write_component(w, "cache", true, NULL, s->started_ms);
-    bool redis_ok = true;
+    bool ok = db_healthy(s->db, &reason, &since);
+    health_write(&own, "database", ok, reason, since);
+    health_write(&own, "cache", true, NULL, s->started_ms);
     if (s->redis) {
-        redis_ok = redis_healthy(s->redis, &reason, &since);
-        write_component(w, "redis", redis_ok, reason, since);
+        ok = redis_healthy(s->redis, &reason, &since);
+        health_write(&own, "redis", ok, reason, since);
     }
-    bool record_ok = true;
     if (s->recorder) {
         reason = NULL;
-        record_ok = recorder_healthy(s->recorder, &reason);
-        write_component(w, "recorder", record_ok, reason, s->started_ms);
+        ok = recorder_healthy(s->recorder, &reason);
+        health_write(&own, "recorder", ok, reason, s->started_ms);
     }
-    bool log_ok = true;
     if (s->publish_log) {
         reason = NULL;
-        log_ok = publish_log_healthy(s->publish_log, &reason);
-        write_component(w, "publish_log", log_ok, reason, s->started_ms);
+        ok = publish_log_healthy(s->publish_log, &reason);
+        health_write(&own, "publish_log", ok, reason, s->started_ms);
     }
-    write_component(w, "bus", hub_dropped(s->hub) == 0,
-                    hub_dropped(s->hub) ? "messages were lost on the way to a shard" : NULL,
-                    s->started_ms);
-    int shard_worst = shards_health(s->shards, w, s->started_ms);
-    int rest =
-        db_ok && redis_ok && record_ok && log_ok && hub_dropped(s->hub) == 0 ? shard_worst : 1;
+    ok = hub_dropped(s->hub) == 0;
+    health_write(&own, "bus", ok, ok ? NULL : "messages were lost on the way to a shard",
+                 s->started_ms);
+    int rest = health_verdict(&own);
+    int shards = shards_health(s->shards, w, s->started_ms);
+    rest = shards > rest ? shards : rest;
     return worst > rest ? worst : rest;
 }
 
@@ -217,6 +204,7 @@ static void fill_settings(struct server *s, bool loopback)
         .sources = s->kind != SOURCE_NONE,
         .version = COINCAST_VERSION,
         .max_subscriptions = (size_t)o->max_subscriptions,
+        .clock = s->kind == SOURCE_REPLAY ? &s->clock : NULL,
     };
 }
 
@@ -307,10 +295,10 @@ static enum err open_hub_and_shards(struct server *s, uint16_t *port, struct buf
         .hub = s->hub,
         .summary = &s->summary,
         .settings = &s->settings,
-        .refresh = s->feed ? do_refresh : NULL,
-        .demand = s->feed ? do_demand : NULL,
+        .refresh = asks(s) ? do_refresh : NULL,
+        .demand = asks(s) ? do_demand : NULL,
         .health = do_health,
-        .keep = s->feed ? do_keep : NULL, /* a replay is not kept */
+        .keep = asks(s) ? do_keep : NULL, /* a replay is not kept */
         .market = s->markets ? markets_market(s->markets) : NULL,
         .candles = s->markets ? markets_candles(s->markets) : NULL,
         .older_candles = s->markets ? do_older_candles : NULL,
@@ -343,7 +331,14 @@ static enum err open_hub_and_shards(struct server *s, uint16_t *port, struct buf
 
 static void on_item(void *self, const struct tape_item *item)
 {
-    markets_replay(((struct server *)self)->markets, item);
+    struct server *s = self;
+    struct fetch_answer a;
+    if (item->kind != TAPE_HTTP) {
+        markets_replay(s->markets, item);
+    } else if (!recorded_read(item->record, &a) || (!feed_replay(s->feed, item->record, &a) &&
+                                                    !markets_replay_answer(s->markets, item, &a))) {
+        s->answers_unused++;
+    }
 }
 
 static int64_t on_item_time(void *self, const struct tape_item *item)
@@ -360,8 +355,9 @@ static void on_replay_ended(void *self)
     replay_stats(s->replay, &stats);
     publish_log_close(s->publish_log); /* whoever reads below that it has ended finds it whole */
     s->publish_log = NULL;
-    log_info("serve", "the recording has ended", "items=%llu left_out=%llu",
-             (unsigned long long)stats.items, (unsigned long long)stats.left_out);
+    log_info("serve", "the recording has ended", "items=%llu left_out=%llu answers_of_no_use=%llu",
+             (unsigned long long)stats.items, (unsigned long long)stats.left_out,
+             (unsigned long long)s->answers_unused);
 }
 
 static enum err open_replay(struct server *s, struct buf *error)
@@ -403,7 +399,7 @@ static enum err open_feed(struct server *s, struct buf *error)
                                                     .mode_changed = on_feed_mode,
                                                     .self = s},
                              &s->markets, error);
-    if (e != OK || s->kind == SOURCE_REPLAY) {
+    if (e != OK) {
         return e;
     }
     return feed_new(&(struct feed_opts){.loop = s->loop,
@@ -453,7 +449,7 @@ enum err server_start(struct server *s, struct buf *error)
         return ERR_IO;
     }
     enum err e = shards_start(s->shards);
-    if (e == OK && s->feed) {
+    if (e == OK && asks(s)) {
         keep_start(&s->keep, s->loop, s->cache, &s->summary, on_changed, s);
         feed_start(s->feed);
         timer_start(s->loop, &s->demand_timer, loop_now_ms(s->loop) + DEMAND_MS, demand_due, s);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/shards.h"
 
+#include "app/health.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -256,30 +257,20 @@ uint64_t shards_clients(const struct shards *s)
 
 int shards_health(const struct shards *s, struct json_writer *w, int64_t since_ms)
 {
-    int worst = 0;
+    struct health_walk walk = {.w = w};
     for (int i = 0; i < s->count; i++) {
         const struct shard *one = &s->all[i];
         char name[24];
         size_t depth = mailbox_depth(one->mail);
         bool behind = depth > MAILBOX_LETTERS / 2;
-        worst = behind ? 1 : worst;
         snprintf(name, sizeof(name), "shard-%d", i);
-        json_object(w);
-        json_key(w, "name");
-        json_text(w, name);
-        json_key(w, "status");
-        json_text(w, behind ? "degraded" : "ok");
-        json_key(w, "reason");
-        json_text(w, behind ? "its mailbox is more than half full: it does not keep up" : NULL);
-        json_key(w, "since");
-        json_time(w, since_ms);
-        json_key(w, "connections");
-        json_i64(w, (int64_t)__atomic_load_n(&one->clients, __ATOMIC_RELAXED));
-        json_key(w, "stalled");
-        json_i64(w, (int64_t)__atomic_load_n(&one->stalled, __ATOMIC_RELAXED));
-        json_key(w, "mailbox");
-        json_i64(w, (int64_t)depth);
+        health_begin(&walk, name, behind ? HEALTH_DEGRADED : HEALTH_OK,
+                     behind ? "its mailbox is more than half full: it does not keep up" : NULL,
+                     since_ms);
+        json_put_count(w, "connections", __atomic_load_n(&one->clients, __ATOMIC_RELAXED));
+        json_put_count(w, "stalled", __atomic_load_n(&one->stalled, __ATOMIC_RELAXED));
+        json_put_count(w, "mailbox", depth);
         json_object_end(w);
     }
-    return worst;
+    return health_verdict(&walk);
 }

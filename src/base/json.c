@@ -145,6 +145,27 @@ void json_time(struct json_writer *w, int64_t unix_ms)
     json_str(w, str_make(text, CLOCK_RFC3339_LEN));
 }
 
+void json_time_or_null(struct json_writer *w, int64_t unix_ms)
+{
+    if (unix_ms > 0) {
+        json_time(w, unix_ms);
+    } else {
+        json_null(w);
+    }
+}
+
+void json_put_count(struct json_writer *w, const char *key, uint64_t count)
+{
+    json_key(w, key);
+    json_i64(w, (int64_t)count);
+}
+
+void json_put_time(struct json_writer *w, const char *key, int64_t unix_ms)
+{
+    json_key(w, key);
+    json_time_or_null(w, unix_ms);
+}
+
 void json_raw(struct json_writer *w, struct str json)
 {
     separate(w);

@@ -36,6 +36,11 @@ void json_decimal(struct json_writer *w, double value, int decimals);
 void json_null(struct json_writer *w) JSON_LINK_NAME("json_null");
 /* RFC 3339 with milliseconds. */
 void json_time(struct json_writer *w, int64_t unix_ms);
+/* The same; null when there is no time (0). */
+void json_time_or_null(struct json_writer *w, int64_t unix_ms);
+/* A member: its key, then what json_i64() and json_time_or_null() write. */
+void json_put_count(struct json_writer *w, const char *key, uint64_t count);
+void json_put_time(struct json_writer *w, const char *key, int64_t unix_ms);
 /* Text that is JSON already. */
 void json_raw(struct json_writer *w, struct str json);
 /* `s` as a JSON string with its quotes, straight into a buf. Invalid UTF-8 becomes U+FFFD. */

@@ -1,4 +1,4 @@
-/* The life of sessions: sids, deadlines, what is held for them, the end. Requests are
+/* The life of sessions: sids, deadlines, the end. Packets are engine_packets.c's, requests
  * engine_poll.c's, WebSockets engine_ws.c's. SPDX-License-Identifier: MIT */
 #include "net/engine.h"
 
@@ -22,9 +22,6 @@ static struct metric ended[] = {
     ENGINE_WHY_TABLE(X)
 #undef X
 };
-static struct metric ignored = METRIC_COUNTER("coincast_engine_ignored_packets_total",
-                                              "Engine.IO packets that had no meaning then.");
-
 static const char *why_text(enum engine_why why)
 {
     static const char *const text[] = {
@@ -315,9 +312,9 @@ void engine_close(struct engine_session *s, uint16_t code, const char *reason)
     tell_closed(s, ENGINE_FORCED);
 }
 
-/* A close packet. The poll beside it gets a noop; it may be overtaken by the packet, as they come
- * on two conns. */
-static void leave(struct engine_session *s)
+/* The poll beside the packet gets a noop; it may be overtaken by the packet, as they come on two
+ * conns. */
+void engine_leave(struct engine_session *s)
 {
     if (s->state == ENGINE_WS || s->poll) {
         engine_end(s, ENGINE_TRANSPORT_CLOSE, "6", WS_CLOSE_NORMAL, "");
@@ -347,30 +344,6 @@ void engine_arm(struct engine_session *s)
     }
 }
 
-static void hold(struct engine_session *s, bool binary, struct str prefix, struct str bytes);
-
-/* Sends a packet that is text with its type digit. */
-static void send_packet(struct engine_session *s, struct str packet)
-{
-    if (s->state == ENGINE_WS) {
-        engine_ws_send(s, false, packet);
-    } else {
-        hold(s, false, (struct str){0}, packet);
-    }
-}
-
-/* The client's time to answer counts from when the ping was due, so that it ends when the client
- * expects it; but a server that was held up itself must not take that out on its clients. */
-static void ping(struct engine_session *s, uint64_t now)
-{
-    uint32_t timeout_ms = s->engine->opts.ping_timeout_ms;
-    uint64_t from_ms = now - s->ping_at_ms < timeout_ms / 2 ? s->ping_at_ms : now;
-    s->dead_at_ms = from_ms + timeout_ms;
-    s->ping_at_ms = ENGINE_NEVER;
-    s->pinged_us = loop_exact_us(s->engine->opts.loop);
-    send_packet(s, STR("2"));
-}
-
 bool engine_tick(struct engine_session *s)
 {
     uint64_t now = now_ms(s->engine);
@@ -386,7 +359,7 @@ bool engine_tick(struct engine_session *s)
             engine_end_poll(s, "6");
         }
         if (now >= s->ping_at_ms) {
-            ping(s, now);
+            engine_ping(s, now);
         }
     }
     if (s->state == ENGINE_CLOSED) {
@@ -394,158 +367,6 @@ bool engine_tick(struct engine_session *s)
     }
     engine_arm(s);
     return true;
-}
-
-/* ---- packets in ---- */
-
-static void on_pong(struct engine_session *s)
-{
-    if (s->version != 4 || s->ping_at_ms != ENGINE_NEVER) {
-        metric_add(&ignored, 1);
-        return;
-    }
-    uint64_t rtt_us = loop_exact_us(s->engine->opts.loop) - s->pinged_us;
-    s->rtt_us = rtt_us == 0 ? 1 : rtt_us < UINT32_MAX ? (uint32_t)rtt_us : UINT32_MAX;
-    s->ping_at_ms = now_ms(s->engine) + s->engine->opts.ping_interval_ms;
-    s->dead_at_ms = ENGINE_NEVER;
-    engine_arm(s);
-}
-
-/* Clients ping in revision 3 only. */
-static void on_ping(struct engine_session *s, struct str data)
-{
-    const struct engine_opts *o = &s->engine->opts;
-    if (s->version == 4) {
-        engine_end(s, ENGINE_PARSE_ERROR, "1", WS_CLOSE_PROTOCOL, "pings are the server's");
-        return;
-    }
-    s->dead_at_ms = now_ms(s->engine) + o->ping_interval_ms + o->ping_timeout_ms;
-    engine_arm(s);
-    struct buf pong = {0};
-    (void)buf_add_char(&pong, '3');
-    (void)buf_add_str(&pong, data);
-    send_packet(s, buf_str(&pong));
-    buf_fini(&pong);
-}
-
-bool engine_packet(struct engine_session *s, const struct eio_packet *p)
-{
-    switch (p->type) {
-    case EIO_MESSAGE:
-        s->engine->opts.handler->message(s->engine->opts.self, s, p->binary, p->data);
-        break;
-    case EIO_PING:
-        on_ping(s, p->data);
-        break;
-    case EIO_PONG:
-        on_pong(s);
-        break;
-    case EIO_CLOSE:
-        leave(s);
-        break;
-    case EIO_OPEN:
-    case EIO_UPGRADE:
-    case EIO_NOOP:
-        metric_add(&ignored, 1);
-        break;
-    }
-    return engine_session_is_open(s);
-}
-
-/* ---- packets out ---- */
-
-static size_t held_bytes(const struct engine_session *s)
-{
-    return s->held.len - s->held_at;
-}
-
-bool engine_has_held(const struct engine_session *s)
-{
-    return held_bytes(s) > 0;
-}
-
-bool engine_next_held(struct engine_session *s, size_t *at, bool *binary, struct str *bytes)
-{
-    struct engine_record record;
-    if (*at >= s->held.len) {
-        return false;
-    }
-    memcpy(&record, s->held.ptr + *at, sizeof(record));
-    *binary = record.binary;
-    *bytes = str_make(s->held.ptr + *at + sizeof(record), record.len);
-    *at += sizeof(record) + record.len;
-    return true;
-}
-
-void engine_drop_held(struct engine_session *s, size_t at)
-{
-    s->held_at = at;
-    if (at == s->held.len) {
-        buf_fini(&s->held);
-        s->held = (struct buf){0};
-        s->held_at = 0;
-    }
-}
-
-static void too_slow(struct engine_session *s)
-{
-    engine_end(s, ENGINE_TOO_SLOW, "1", WS_CLOSE_POLICY, "too slow");
-}
-
-static void hold(struct engine_session *s, bool binary, struct str prefix, struct str bytes)
-{
-    struct engine_record record = {.len = (uint32_t)(prefix.len + bytes.len), .binary = binary};
-    if (held_bytes(s) + sizeof(record) + record.len > s->engine->opts.max_pending) {
-        too_slow(s);
-        return;
-    }
-    if (s->held_at > s->held.len / 2) {
-        buf_drop(&s->held, s->held_at);
-        s->held_at = 0;
-    }
-    (void)buf_add(&s->held, &record, sizeof(record));
-    (void)buf_add_str(&s->held, prefix);
-    (void)buf_add_str(&s->held, bytes);
-    if (s->poll) {
-        engine_mark_due(s);
-    }
-}
-
-void engine_send(struct engine_session *s, bool binary, struct str data)
-{
-    if (!engine_session_is_open(s)) {
-        return;
-    }
-    struct str prefix = binary ? (struct str){0} : STR("4");
-    if (s->state != ENGINE_WS) {
-        hold(s, binary, prefix, data);
-        return;
-    }
-    if (binary) {
-        engine_ws_send(s, true, data);
-    } else {
-        struct buf *packet = &s->engine->scratch;
-        buf_clear(packet);
-        (void)buf_add_str(packet, prefix);
-        (void)buf_add_str(packet, data);
-        engine_ws_send(s, false, buf_str(packet));
-    }
-    if (engine_session_is_open(s) && engine_session_pending(s) > s->engine->opts.max_pending) {
-        too_slow(s);
-    }
-}
-
-void engine_write_packets(struct engine_session *s, struct str packets)
-{
-    struct str packet;
-    while (str_next(&packets, EIO_SEPARATOR, &packet)) {
-        if (engine_session_is_open(s)) {
-            send_packet(s, packet);
-        }
-    }
-    if (s->state == ENGINE_WS && engine_session_pending(s) > s->engine->opts.max_pending) {
-        too_slow(s);
-    }
 }
 
 /* ---- asking ---- */
@@ -604,9 +425,4 @@ struct conn *engine_session_conn(struct engine_session *s)
 uint32_t engine_session_rtt_us(const struct engine_session *s)
 {
     return s->rtt_us;
-}
-
-size_t engine_session_pending(const struct engine_session *s)
-{
-    return held_bytes(s) + (s->state == ENGINE_WS ? conn_pending(s->ws) : 0);
 }

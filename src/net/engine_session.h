@@ -1,4 +1,4 @@
-/* engine_session: what the three files of the engine share. Not for others: engine.h is the
+/* engine_session: what the four files of the engine share. Not for others: engine.h is the
  * contract.
  *
  *   state      conns                              what is sent
@@ -106,10 +106,17 @@ void engine_forget(struct engine_session *s);
 bool engine_tick(struct engine_session *s);
 /* Sets the timer to the nearest deadline. */
 void engine_arm(struct engine_session *s);
-/* What a packet means on the session's transport; false when the session took none further. */
-bool engine_packet(struct engine_session *s, const struct eio_packet *p);
+/* A close packet came. */
+void engine_leave(struct engine_session *s);
 /* The poll is to be answered at the end of the turn. */
 void engine_mark_due(struct engine_session *s);
+
+/* ---- engine_packets.c ---- */
+
+/* What a packet means on the session's transport; false when the session took none further. */
+bool engine_packet(struct engine_session *s, const struct eio_packet *p);
+/* Sends the ping that was due. */
+void engine_ping(struct engine_session *s, uint64_t now_ms);
 bool engine_has_held(const struct engine_session *s);
 /* Next record held; false when there is none. The slice lives until something is held. */
 bool engine_next_held(struct engine_session *s, size_t *at, bool *binary, struct str *bytes);

@@ -10,15 +10,14 @@ enum indicator_gap perf_sharpe(const double *returns, size_t count, double rf, d
                                double *out)
 {
     double mean, sd;
-    if (count < PERF_MIN_RETURNS || stat_mean(returns, count, &mean) != INDICATOR_OK ||
-        stat_sd(returns, count, &sd) != INDICATOR_OK) {
+    if (count < PERF_MIN_RETURNS) {
         return INDICATOR_TOO_FEW;
     }
-    if (!(sd > 0)) {
-        return INDICATOR_NO_MOVEMENT;
+    enum indicator_gap gap = stat_mean_sd(returns, count, &mean, &sd);
+    if (gap == INDICATOR_OK) {
+        *out = (mean - rf / per_year) / sd * sqrt(per_year);
     }
-    *out = (mean - rf / per_year) / sd * sqrt(per_year);
-    return INDICATOR_OK;
+    return gap;
 }
 
 enum indicator_gap perf_sortino(const double *returns, size_t count, double mar, double per_year,

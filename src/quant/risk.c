@@ -44,15 +44,11 @@ enum indicator_gap risk_cvar(const double *sorted, size_t count, double confiden
 static enum indicator_gap var_at(const double *returns, size_t count, double z, double *out)
 {
     double mean, sd;
-    if (stat_mean(returns, count, &mean) != INDICATOR_OK ||
-        stat_sd(returns, count, &sd) != INDICATOR_OK) {
-        return INDICATOR_TOO_FEW;
+    enum indicator_gap gap = stat_mean_sd(returns, count, &mean, &sd);
+    if (gap == INDICATOR_OK) {
+        *out = -(mean + z * sd);
     }
-    if (!(sd > 0)) {
-        return INDICATOR_NO_MOVEMENT;
-    }
-    *out = -(mean + z * sd);
-    return INDICATOR_OK;
+    return gap;
 }
 
 enum indicator_gap risk_var_normal(const double *returns, size_t count, double confidence,

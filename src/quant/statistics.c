@@ -62,6 +62,14 @@ enum indicator_gap stat_sd(const double *x, size_t count, double *out)
     return INDICATOR_OK;
 }
 
+enum indicator_gap stat_mean_sd(const double *x, size_t count, double *mean, double *sd)
+{
+    if (stat_mean(x, count, mean) != INDICATOR_OK || stat_sd(x, count, sd) != INDICATOR_OK) {
+        return INDICATOR_TOO_FEW;
+    }
+    return *sd > 0 ? INDICATOR_OK : INDICATOR_NO_MOVEMENT;
+}
+
 enum indicator_gap stat_skew(const double *x, size_t count, double *out)
 {
     if (count < 3) {

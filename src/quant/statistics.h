@@ -14,6 +14,8 @@ void stat_log_returns(const double *closes, size_t count, double *out);
 enum indicator_gap stat_mean(const double *x, size_t count, double *out);
 /* Sample deviation, divisor n-1. */
 enum indicator_gap stat_sd(const double *x, size_t count, double *out);
+/* Both, for what divides by the deviation or needs some: no movement when it is 0. */
+enum indicator_gap stat_mean_sd(const double *x, size_t count, double *mean, double *sd);
 /* Population moments: m3/m2^1.5 and m4/m2^2 - 3. */
 enum indicator_gap stat_skew(const double *x, size_t count, double *out);
 enum indicator_gap stat_excess_kurtosis(const double *x, size_t count, double *out);

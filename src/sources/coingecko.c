@@ -59,7 +59,7 @@ static void read_status(struct scan *s, int64_t *code, struct buf *words)
 /* The documented error shapes, before anything else is looked for: {"error":"…"},
  * {"status":500,"error":"…"}, {"status":{"error_code":429,"error_message":"…"}}, and the same
  * status object inside `error`. OK: it is not one of them. */
-enum err coingecko_parse_error(struct str body, struct buf *why)
+static enum err parse_error(struct str body, struct buf *why)
 {
     struct scan s;
     struct str key;
@@ -96,11 +96,28 @@ enum err coingecko_parse_error(struct str body, struct buf *why)
     return e;
 }
 
+enum err coingecko_open(struct str body, struct scan *s, struct reading *out, struct buf *why)
+{
+    reading_clear(out);
+    enum err e = parse_error(body, why);
+    if (e == OK) {
+        scan_begin(s, body);
+    }
+    return e;
+}
+
+static void read_as_of(struct scan *s, struct reading *out)
+{
+    int64_t unix_s = 0;
+    if (read_whole(s, &unix_s) && unix_s < (int64_t)1 << 40) {
+        out->as_of_ms = unix_s * 1000;
+    }
+}
+
 static void read_price(struct scan *s, struct reading *out)
 {
     struct str key;
     double value = 0;
-    int64_t unix_s = 0;
     while (scan_key(s, &key)) {
         if (scan_string_is(key, STR("usd"))) {
             if (read_double(s, &value)) {
@@ -111,9 +128,7 @@ static void read_price(struct scan *s, struct reading *out)
                 reading_put(out, FIELD_BTC_CHANGE_24H, value);
             }
         } else if (scan_string_is(key, STR("last_updated_at"))) {
-            if (read_whole(s, &unix_s) && unix_s < (int64_t)1 << 40) {
-                out->as_of_ms = unix_s * 1000;
-            }
+            read_as_of(s, out);
         }
     }
 }
@@ -122,12 +137,10 @@ enum err coingecko_parse_price(struct str body, struct reading *out, struct buf 
 {
     struct scan s;
     struct str key;
-    reading_clear(out);
-    enum err e = coingecko_parse_error(body, why);
+    enum err e = coingecko_open(body, &s, out, why);
     if (e != OK) {
         return e;
     }
-    scan_begin(&s, body);
     if (scan_object(&s)) {
         while (scan_key(&s, &key)) {
             if (scan_string_is(key, STR("bitcoin")) && scan_object(&s)) {
@@ -162,7 +175,6 @@ static void read_global(struct scan *s, struct reading *out)
 {
     struct str key;
     double value = 0;
-    int64_t unix_s = 0;
     while (scan_key(s, &key)) {
         if (scan_string_is(key, STR("total_market_cap"))) {
             read_usd(s, FIELD_MARKET_CAP, out);
@@ -174,9 +186,7 @@ static void read_global(struct scan *s, struct reading *out)
         } else if (scan_string_is(key, STR("total_volume"))) {
             read_usd(s, FIELD_VOLUME_24H, out);
         } else if (scan_string_is(key, STR("updated_at"))) {
-            if (read_whole(s, &unix_s) && unix_s < (int64_t)1 << 40) {
-                out->as_of_ms = unix_s * 1000;
-            }
+            read_as_of(s, out);
         }
     }
 }
@@ -185,12 +195,10 @@ enum err coingecko_parse_global(struct str body, struct reading *out, struct buf
 {
     struct scan s;
     struct str key;
-    reading_clear(out);
-    enum err e = coingecko_parse_error(body, why);
+    enum err e = coingecko_open(body, &s, out, why);
     if (e != OK) {
         return e;
     }
-    scan_begin(&s, body);
     if (scan_object(&s)) {
         while (scan_key(&s, &key)) {
             if (scan_string_is(key, STR("data")) && scan_object(&s)) {

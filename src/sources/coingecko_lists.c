@@ -157,14 +157,8 @@ static enum err read_coins(struct scan *s, struct reading *out, struct buf *why)
 enum err coingecko_parse_markets(struct str body, struct reading *out, struct buf *why)
 {
     struct scan s;
-    reading_clear(out);
-    /* Also looks at the whole document: what follows reads well-formed JSON. */
-    enum err e = coingecko_parse_error(body, why);
-    if (e != OK) {
-        return e;
-    }
-    scan_begin(&s, body);
-    return read_coins(&s, out, why);
+    enum err e = coingecko_open(body, &s, out, why);
+    return e == OK ? read_coins(&s, out, why) : e;
 }
 
 /* ---- search/trending ---- */
@@ -287,12 +281,10 @@ enum err coingecko_parse_trending(struct str body, struct reading *out, struct b
     struct scan s;
     struct str key;
     struct outlook_values *o = &out->outlook;
-    reading_clear(out);
-    enum err e = coingecko_parse_error(body, why);
+    enum err e = coingecko_open(body, &s, out, why);
     if (e != OK) {
         return e;
     }
-    scan_begin(&s, body);
     if (scan_object(&s)) {
         while (scan_key(&s, &key)) {
             if (scan_string_is(key, STR("coins"))) {

@@ -116,6 +116,9 @@ static bool read_trade(struct scan *s, struct exchange_event *e)
     bool id = false;
     bool time = false;
     bool maker = false;
+    if (!scan_object(s)) {
+        return false;
+    }
     while (scan_key(s, &key)) {
         if (str_eq(key, STR("id"))) {
             id = feed_parse_u64(s, &e->id);
@@ -129,23 +132,12 @@ static bool read_trade(struct scan *s, struct exchange_event *e)
             e->taker = maker ? SIDE_SELL : SIDE_BUY;
         }
     }
-    e->first_id = e->id;
     return price && quantity && id && time;
 }
 
 static enum err read_trades(struct str body, exchange_event_fn trade, void *self, const char **why)
 {
-    struct scan s;
-    scan_begin(&s, body);
-    bool well = scan_array(&s);
-    while (well && scan_item(&s)) {
-        struct exchange_event e = {.kind = EX_TRADE};
-        well = scan_object(&s) && read_trade(&s, &e);
-        if (well) {
-            trade(self, &e);
-        }
-    }
-    return feed_parse_end(&s, well, "an answer that is no list of trades", why);
+    return feed_parse_trades(body, read_trade, trade, self, why);
 }
 
 /* ---- candles ---- */
@@ -180,24 +172,12 @@ static bool read_candle(struct scan *s, struct candle *c)
                 feed_parse_u64(s, &trades) && scan_item(s) && feed_parse_double(s, &c->taker_buy);
     c->open_ms = open_us / 1000;
     c->trades = trades < UINT32_MAX ? (uint32_t)trades : UINT32_MAX;
-    while (well && scan_item(s)) {
-    }
-    return well && feed_candle_sane(c);
+    return well;
 }
 
 static enum err read_candles(struct str body, feed_candle_fn candle, void *self, const char **why)
 {
-    struct scan s;
-    scan_begin(&s, body);
-    bool well = scan_array(&s);
-    while (well && scan_item(&s)) {
-        struct candle c = {0};
-        well = scan_array(&s) && read_candle(&s, &c);
-        if (well) {
-            candle(self, &c);
-        }
-    }
-    return feed_parse_end(&s, well, "an answer that is no list of candles", why);
+    return feed_parse_candles(body, read_candle, candle, self, why);
 }
 
 const struct feed_venue feed_venue_binance = {

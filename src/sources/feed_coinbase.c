@@ -3,8 +3,6 @@
  * it. SPDX-License-Identifier: MIT */
 #include "sources/feed_parse.h"
 
-#include <math.h>
-
 static void write_channels(struct buf *out, struct feed_row *const *rows, size_t count,
                            unsigned part, bool on, uint64_t id)
 {
@@ -72,6 +70,9 @@ static bool read_trade(struct scan *s, struct exchange_event *e)
     bool quantity = false;
     bool id = false;
     bool time = false;
+    if (!scan_object(s)) {
+        return false;
+    }
     while (scan_key(s, &key)) {
         if (str_eq(key, STR("trade_id"))) {
             id = feed_parse_u64(s, &e->id);
@@ -88,23 +89,12 @@ static bool read_trade(struct scan *s, struct exchange_event *e)
                                                    : SIDE_UNKNOWN;
         }
     }
-    e->first_id = e->id;
     return price && quantity && id && time;
 }
 
 static enum err read_trades(struct str body, exchange_event_fn trade, void *self, const char **why)
 {
-    struct scan s;
-    scan_begin(&s, body);
-    bool well = scan_array(&s);
-    while (well && scan_item(&s)) {
-        struct exchange_event e = {.kind = EX_TRADE};
-        well = scan_object(&s) && read_trade(&s, &e);
-        if (well) {
-            trade(self, &e);
-        }
-    }
-    return feed_parse_end(&s, well, "an answer that is no list of trades", why);
+    return feed_parse_trades(body, read_trade, trade, self, why);
 }
 
 /* ---- candles ---- */
@@ -137,24 +127,12 @@ static bool read_candle(struct scan *s, struct candle *c)
                 scan_item(s) && feed_parse_price(s, &c->open) && scan_item(s) &&
                 feed_parse_price(s, &c->close) && scan_item(s) && feed_parse_decimal(s, &c->volume);
     c->open_ms = open_us / 1000;
-    while (well && scan_item(s)) {
-    }
-    return well && feed_candle_sane(c);
+    return well;
 }
 
 static enum err read_candles(struct str body, feed_candle_fn candle, void *self, const char **why)
 {
-    struct scan s;
-    scan_begin(&s, body);
-    bool well = scan_array(&s);
-    while (well && scan_item(&s)) {
-        struct candle c = {.quote_volume = NAN, .taker_buy = NAN};
-        well = scan_array(&s) && read_candle(&s, &c);
-        if (well) {
-            candle(self, &c);
-        }
-    }
-    return feed_parse_end(&s, well, "an answer that is no list of candles", why);
+    return feed_parse_candles(body, read_candle, candle, self, why);
 }
 
 const struct feed_venue feed_venue_coinbase = {

@@ -3,8 +3,6 @@
  * `result`, and is judged by `error`. SPDX-License-Identifier: MIT */
 #include "sources/feed_parse.h"
 
-#include <math.h>
-
 enum { PART_TICKER, PART_TRADE, PARTS };
 
 static void write_channel(struct buf *out, struct feed_row *const *rows, size_t count,
@@ -36,27 +34,48 @@ static void add_pair(struct buf *out, const struct feed_row *row)
 
 /* ---- the envelope ---- */
 
-/* Enters the document: `*raw` is its result. False: it says an error, or has none. */
-static bool open_envelope(struct str body, struct str *raw, const char **why, enum err *e)
+/* Enters the object that is the document's result. ERR_UNAVAILABLE: it says an error, or has none.
+ */
+static enum err enter_result(struct str body, struct scan *s, const char **why)
 {
-    struct scan s;
     struct str key;
+    struct str result = {0};
     bool refused = false;
-    *raw = (struct str){0};
-    scan_begin(&s, body);
-    if (scan_object(&s)) {
-        while (scan_key(&s, &key)) {
-            if (str_eq(key, STR("error")) && scan_array(&s)) {
-                while (scan_item(&s)) {
+    scan_begin(s, body);
+    if (scan_object(s)) {
+        while (scan_key(s, &key)) {
+            if (str_eq(key, STR("error")) && scan_array(s)) {
+                while (scan_item(s)) {
                     refused = true;
                 }
-            } else if (str_eq(key, STR("result"))) {
-                (void)scan_skip(&s, raw);
+            } else if (str_eq(key, STR("result")) && scan_peek(s) == SCAN_OBJECT) {
+                (void)scan_skip(s, &result);
             }
         }
     }
-    *e = feed_parse_end(&s, !refused && raw->ptr, refused ? "it says an error" : "no result", why);
-    return *e == OK;
+    enum err e =
+        feed_parse_end(s, !refused && result.ptr, refused ? "it says an error" : "no result", why);
+    if (e == OK) {
+        scan_begin(s, result);
+        (void)scan_object(s);
+    }
+    return e;
+}
+
+/* `*rows` is the list of the one pair of the result; its name is Kraken's own, `last` stands beside
+ * it. */
+static enum err find_rows(struct str body, struct str *rows, const char **why)
+{
+    struct scan s;
+    struct str key;
+    enum err e = enter_result(body, &s, why);
+    *rows = (struct str){0};
+    while (e == OK && !rows->ptr && scan_key(&s, &key)) {
+        if (!str_eq(key, STR("last")) && scan_peek(&s) == SCAN_ARRAY) {
+            (void)scan_skip(&s, rows);
+        }
+    }
+    return e == OK ? feed_parse_end(&s, rows->ptr, "a result without a list", why) : e;
 }
 
 /* ---- AssetPairs ---- */
@@ -84,35 +103,13 @@ static enum err read_list(struct str body, feed_symbol_fn symbol, void *self, co
 {
     struct scan s;
     struct str key;
-    struct str result;
-    enum err e;
-    if (!open_envelope(body, &result, why, &e)) {
-        return e;
-    }
-    scan_begin(&s, result);
-    bool well = scan_object(&s);
-    while (well && scan_key(&s, &key)) {
+    enum err e = enter_result(body, &s, why);
+    while (e == OK && scan_key(&s, &key)) {
         if (scan_object(&s)) {
             read_pair(&s, symbol, self);
         }
     }
-    return feed_parse_end(&s, well, "a result without pairs", why);
-}
-
-/* The list of the one pair of a result; its name is Kraken's own, `last` stands beside it. */
-static bool enter_rows(struct scan *s, struct str result)
-{
-    struct str key;
-    scan_begin(s, result);
-    if (!scan_object(s)) {
-        return false;
-    }
-    while (scan_key(s, &key)) {
-        if (!str_eq(key, STR("last")) && scan_array(s)) {
-            return true;
-        }
-    }
-    return false;
+    return e;
 }
 
 /* ---- trades ---- */
@@ -129,7 +126,7 @@ static void trades_path(struct buf *out, const struct feed_row *row, const struc
 static bool read_trade(struct scan *s, struct exchange_event *e)
 {
     struct str side = {0};
-    bool well = scan_item(s) && feed_parse_price(s, &e->price) && scan_item(s) &&
+    bool well = scan_array(s) && scan_item(s) && feed_parse_price(s, &e->price) && scan_item(s) &&
                 feed_parse_price(s, &e->quantity) && scan_item(s) &&
                 feed_parse_time_us(s, &e->time_us) && scan_item(s) && scan_string(s, &side) &&
                 scan_item(s) && scan_skip(s, NULL) && scan_item(s) && scan_skip(s, NULL) &&
@@ -137,7 +134,6 @@ static bool read_trade(struct scan *s, struct exchange_event *e)
     e->taker = str_eq(side, STR("b"))   ? SIDE_BUY
                : str_eq(side, STR("s")) ? SIDE_SELL
                                         : SIDE_UNKNOWN;
-    e->first_id = e->id;
     while (well && scan_item(s)) {
     }
     return well;
@@ -145,21 +141,9 @@ static bool read_trade(struct scan *s, struct exchange_event *e)
 
 static enum err read_trades(struct str body, exchange_event_fn trade, void *self, const char **why)
 {
-    struct scan s;
-    struct str result;
-    enum err e;
-    if (!open_envelope(body, &result, why, &e)) {
-        return e;
-    }
-    bool well = enter_rows(&s, result);
-    while (well && scan_item(&s)) {
-        struct exchange_event one = {.kind = EX_TRADE};
-        well = scan_array(&s) && read_trade(&s, &one);
-        if (well) {
-            trade(self, &one);
-        }
-    }
-    return feed_parse_end(&s, well, "a result without trades", why);
+    struct str rows;
+    enum err e = find_rows(body, &rows, why);
+    return e == OK ? feed_parse_trades(rows, read_trade, trade, self, why) : e;
 }
 
 /* ---- candles ---- */
@@ -195,28 +179,14 @@ static bool read_candle(struct scan *s, struct candle *c)
     c->open_ms = open_us / 1000;
     c->quote_volume = vwap * decimal_double(c->volume);
     c->trades = trades < UINT32_MAX ? (uint32_t)trades : UINT32_MAX;
-    while (well && scan_item(s)) {
-    }
-    return well && feed_candle_sane(c);
+    return well;
 }
 
 static enum err read_candles(struct str body, feed_candle_fn candle, void *self, const char **why)
 {
-    struct scan s;
-    struct str result;
-    enum err e;
-    if (!open_envelope(body, &result, why, &e)) {
-        return e;
-    }
-    bool well = enter_rows(&s, result);
-    while (well && scan_item(&s)) {
-        struct candle c = {.taker_buy = NAN};
-        well = scan_array(&s) && read_candle(&s, &c);
-        if (well) {
-            candle(self, &c);
-        }
-    }
-    return feed_parse_end(&s, well, "a result without candles", why);
+    struct str rows;
+    enum err e = find_rows(body, &rows, why);
+    return e == OK ? feed_parse_candles(rows, read_candle, candle, self, why) : e;
 }
 
 const struct feed_venue feed_venue_kraken = {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sources/feed_parse.h"
 
+#include <math.h>
+
 static bool next_digits(struct scan *s, struct str *digits)
 {
     if (scan_number_or_text(s, digits)) {
@@ -65,12 +67,6 @@ bool feed_parse_time_us(struct scan *s, int64_t *out)
     return true;
 }
 
-bool feed_candle_sane(const struct candle *c)
-{
-    return decimal_cmp(c->low, c->open) <= 0 && decimal_cmp(c->low, c->close) <= 0 &&
-           decimal_cmp(c->high, c->open) >= 0 && decimal_cmp(c->high, c->close) >= 0;
-}
-
 bool feed_symbol_of(enum venue v, struct str instrument, struct str *symbol)
 {
     enum quote_unit quote;
@@ -93,4 +89,46 @@ enum err feed_parse_end(struct scan *s, bool well, const char *fault, const char
         return ERR_UNAVAILABLE;
     }
     return OK;
+}
+
+enum err feed_parse_trades(struct str rows, feed_read_trade_fn read, exchange_event_fn trade,
+                           void *self, const char **why)
+{
+    struct scan s;
+    scan_begin(&s, rows);
+    bool well = scan_array(&s);
+    while (well && scan_item(&s)) {
+        struct exchange_event e = {.kind = EX_TRADE};
+        well = read(&s, &e);
+        if (well) {
+            e.first_id = e.id;
+            trade(self, &e);
+        }
+    }
+    return feed_parse_end(&s, well, "an answer that is no list of trades", why);
+}
+
+/* Prices that do not contradict each other. */
+static bool is_sane(const struct candle *c)
+{
+    return decimal_cmp(c->low, c->open) <= 0 && decimal_cmp(c->low, c->close) <= 0 &&
+           decimal_cmp(c->high, c->open) >= 0 && decimal_cmp(c->high, c->close) >= 0;
+}
+
+enum err feed_parse_candles(struct str rows, feed_read_candle_fn read, feed_candle_fn candle,
+                            void *self, const char **why)
+{
+    struct scan s;
+    scan_begin(&s, rows);
+    bool well = scan_array(&s);
+    while (well && scan_item(&s)) {
+        struct candle c = {.quote_volume = NAN, .taker_buy = NAN};
+        well = scan_array(&s) && read(&s, &c) && is_sane(&c);
+        while (well && scan_item(&s)) {
+        }
+        if (well) {
+            candle(self, &c);
+        }
+    }
+    return feed_parse_end(&s, well, "an answer that is no list of candles", why);
 }

@@ -77,6 +77,15 @@ void feeds_ask_history(struct feeds *f, enum market_venue v, uint32_t symbol, en
 /* A frame of a recording, as if it had just come from that venue: the same parsing and the same
  * callbacks as live (liveness, ids, gaps), without a connection. */
 void feeds_replay_frame(struct feeds *f, enum market_venue v, struct str frame);
+/* A connection of a recording was made, or ended with a close code: when the last one of a venue
+ * breaks (1000 is our own doing), its prices are down until it says new ones. */
+void feeds_replay_opened(struct feeds *f, enum market_venue v);
+void feeds_replay_closed(struct feeds *f, enum market_venue v, int code);
+/* An answer of a venue's REST in a recording, to what `purpose` says (struct record), as if it had
+ * just come: lists, repaired trades, history. After the first one of a venue, holes in ids wait for
+ * theirs; before, and where there is none, they are gaps at once. False: the words mean nothing. */
+bool feeds_take_recorded(struct feeds *f, enum market_venue v, struct str purpose,
+                         const struct fetch_answer *a);
 /* The venue's own time of a frame, Unix ms, for recordings that have none; 0: it says none. */
 int64_t feeds_frame_time(enum market_venue v, struct str frame);
 

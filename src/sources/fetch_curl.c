@@ -73,31 +73,6 @@ static enum err err_of(const struct fetch_job *job, CURLcode code)
     }
 }
 
-/* curl's own error text may quote the URL; these sentences don't. */
-static const char *why_of(enum err e)
-{
-    switch (e) {
-    case OK:
-        return "";
-    case ERR_LIMIT:
-        return "the answer is larger than it may be";
-    case ERR_TIMEOUT:
-        return "no complete answer within 10 s";
-    case ERR_REFUSED:
-        return "the connection was refused";
-    case ERR_NOT_FOUND:
-        return "the host name is not known";
-    case ERR_TLS:
-        return "the secure connection failed or its certificate is not trusted";
-    case ERR_UNSUPPORTED:
-        return "the address is not an http:// or https:// one";
-    case ERR_CLOSED:
-        return "the connection was closed before the answer was complete";
-    default:
-        return "the transfer failed";
-    }
-}
-
 static void finish(struct fetch_job *job, CURLcode code)
 {
     struct fetch_answer a = {
@@ -114,7 +89,7 @@ static void finish(struct fetch_job *job, CURLcode code)
     long status = 0;
     curl_easy_getinfo(job->easy, CURLINFO_RESPONSE_CODE, &status);
     a.status = (int)status;
-    a.why = why_of(a.err);
+    a.why = fetch_why(a.err);
     list_remove(&job->node); /* cancel of this job from inside `done` finds it ended */
     job->done(job->self, &a);
     job_free(job);

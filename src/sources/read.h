@@ -32,4 +32,9 @@ void reading_put(struct reading *out, enum summary_field field, double value);
 /* Forgets everything but keeps the memory. */
 void reading_clear(struct reading *out);
 
+/* Begins to read an answer of CoinGecko into a cleared reading. OK: it is well-formed as a whole,
+ * and none of its documented errors, which come also where a list is expected. */
+enum err coingecko_open(struct str body, struct scan *s, struct reading *out,
+                        struct buf *why) MUST_CHECK;
+
 #endif

@@ -105,8 +105,6 @@ enum err coingecko_parse_price(struct str body, struct reading *out, struct buf 
 enum err coingecko_parse_global(struct str body, struct reading *out, struct buf *why);
 enum err coingecko_parse_markets(struct str body, struct reading *out, struct buf *why);
 enum err coingecko_parse_trending(struct str body, struct reading *out, struct buf *why);
-/* Its documented error shapes, also where a list is expected. OK: it is none of them. */
-enum err coingecko_parse_error(struct str body, struct buf *why);
 enum err alternative_parse_fng(struct str body, struct reading *out, struct buf *why);
 enum err taapi_parse_rsi(struct str body, struct reading *out, struct buf *why);
 enum err binance_parse_ticker(struct str body, struct reading *out, struct buf *why);

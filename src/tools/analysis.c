@@ -66,12 +66,6 @@ static void put_time(struct report *r, const char *key, int64_t unix_ms)
     json_time(&r->json, unix_ms);
 }
 
-static void put_count(struct report *r, const char *key, size_t count)
-{
-    json_key(&r->json, key);
-    json_i64(&r->json, (int64_t)count);
-}
-
 /* ---- indicators ---- */
 
 static void put_averages(struct report *r)
@@ -214,7 +208,7 @@ static void put_statistics(struct report *r)
     double v = 0, year = sqrt(r->per_year);
     json_key(&r->json, "statistics");
     json_object(&r->json);
-    put_count(r, "returns", n);
+    json_put_count(&r->json, "returns", n);
     enum indicator_gap gap = stat_mean(r->values, n, &v);
     put(r, "mean", gap, v, 1, n);
     gap = stat_sd(r->values, n, &v);
@@ -276,7 +270,7 @@ static void put_market(struct report *r, struct str name, const struct series *m
     json_object(&r->json);
     json_key(&r->json, "name");
     json_str(&r->json, name);
-    put_count(r, "joined_returns", n);
+    json_put_count(&r->json, "joined_returns", n);
     put(r, "beta", gap, m.beta, 2, n);
     put(r, "correlation", gap, m.correlation, 2, n);
     put(r, "alpha", gap, m.alpha, 2, n);
@@ -364,10 +358,10 @@ static void put_head(struct report *r, struct str name)
     }
     put_time(r, "first_time", s->bars[0].open_ms);
     put_time(r, "last_time", s->bars[s->count - 1].open_ms);
-    put_count(r, "closes", s->count);
-    put_count(r, "doubles", s->doubles);
-    put_count(r, "holes", s->holes);
-    put_count(r, "missing", s->missing);
+    json_put_count(&r->json, "closes", s->count);
+    json_put_count(&r->json, "doubles", s->doubles);
+    json_put_count(&r->json, "holes", s->holes);
+    json_put_count(&r->json, "missing", s->missing);
     json_key(&r->json, "warnings");
     json_array(&r->json);
     while (str_next(&notes, '\n', &line)) {

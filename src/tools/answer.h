@@ -105,6 +105,10 @@ void answer_kraken_error(const struct answer_call *c, const char *what);
 void answer_kraken_key(const struct answer_call *c, size_t symbol);
 /* "XBTUSD" in any of its spellings; SIZE_MAX: no pair of it. */
 size_t answer_kraken_pair(struct str pair);
+/* The whole answer: each symbol that the parameter `pair` names, all without it, is added as a
+ * member of the result; an error when one is no pair. */
+void answer_kraken_pairs(const struct answer_call *c,
+                         void (*add)(const struct answer_call *c, size_t symbol));
 
 void answer_coingecko_ping(const struct answer_call *c);
 void answer_coingecko_global(const struct answer_call *c);

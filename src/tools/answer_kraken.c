@@ -104,7 +104,8 @@ static void add_ticker(const struct answer_call *c, size_t i)
     buf_printf(b, "\"o\":\"%.*f\"}", digits, today.open);
 }
 
-void answer_kraken_ticker(const struct answer_call *c)
+void answer_kraken_pairs(const struct answer_call *c,
+                         void (*add)(const struct answer_call *c, size_t symbol))
 {
     struct buf pairs = {0};
     bool chosen[SIM_SYMBOLS] = {false}, given = answer_param(c, "pair", &pairs), ok = true;
@@ -125,12 +126,17 @@ void answer_kraken_ticker(const struct answer_call *c)
         for (size_t i = 0; i < SIM_SYMBOLS; i++) {
             if (chosen[i] || !given) {
                 buf_add_str(&c->out->body, count++ ? STR(",") : STR(""));
-                add_ticker(c, i);
+                add(c, i);
             }
         }
         buf_add_lit(&c->out->body, "}}");
     }
     buf_fini(&pairs);
+}
+
+void answer_kraken_ticker(const struct answer_call *c)
+{
+    answer_kraken_pairs(c, add_ticker);
 }
 
 /* At most 720 rows whatever `since` says, the last one open; `last` is the newest closed one. */

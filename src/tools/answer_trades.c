@@ -246,27 +246,5 @@ static void kraken_pair(const struct answer_call *c, size_t i)
 
 void answer_kraken_asset_pairs(const struct answer_call *c)
 {
-    struct buf pairs = {0};
-    bool chosen[SIM_SYMBOLS] = {false}, given = answer_param(c, "pair", &pairs), ok = true;
-    struct str rest = buf_str(&pairs), one;
-    size_t count = 0;
-    c->out->content_type = "application/json";
-    while (given && str_next(&rest, ',', &one)) {
-        size_t i = answer_kraken_pair(one);
-        ok = ok && i != SIZE_MAX;
-        chosen[i == SIZE_MAX ? 0 : i] = true;
-    }
-    if (!ok) {
-        answer_kraken_error(c, "EQuery:Unknown asset pair");
-    } else {
-        buf_add_lit(&c->out->body, "{\"error\":[],\"result\":{");
-        for (size_t i = 0; i < SIM_SYMBOLS; i++) {
-            if (chosen[i] || !given) {
-                buf_add_str(&c->out->body, count++ ? STR(",") : STR(""));
-                kraken_pair(c, i);
-            }
-        }
-        buf_add_lit(&c->out->body, "}}");
-    }
-    buf_fini(&pairs);
+    answer_kraken_pairs(c, kraken_pair);
 }

@@ -17,12 +17,6 @@ static void put(struct json_writer *w, const char *key, double value)
     json_double(w, value);
 }
 
-static void put_count(struct json_writer *w, const char *key, size_t value)
-{
-    json_key(w, key);
-    json_i64(w, (int64_t)value);
-}
-
 static void put_range(struct json_writer *w, const char *key, const struct backtest_range *r)
 {
     json_key(w, key);
@@ -56,7 +50,7 @@ static void put_years(struct json_writer *w, const struct backtest *b)
         put(w, "strategy", y->strategy);
         put(w, "buy_and_hold", y->hold);
         put(w, "exposure", y->exposure);
-        put_count(w, "trades", y->trades);
+        json_put_count(w, "trades", y->trades);
         json_object_end(w);
     }
     json_array_end(w);
@@ -76,13 +70,13 @@ void backtest_json(struct json_writer *w, struct str name, const struct series *
     json_time(w, b->first_ms);
     json_key(w, "last_time");
     json_time(w, b->last_ms);
-    put_count(w, "candles", b->candles);
-    put_count(w, "decisions_buy", b->buy);
-    put_count(w, "decisions_sell", b->sell);
-    put_count(w, "decisions_hold", b->held);
-    put_count(w, "decisions_unfit", b->unfit);
-    put_count(w, "trades", b->trades);
-    put_count(w, "wins", b->wins);
+    json_put_count(w, "candles", b->candles);
+    json_put_count(w, "decisions_buy", b->buy);
+    json_put_count(w, "decisions_sell", b->sell);
+    json_put_count(w, "decisions_hold", b->held);
+    json_put_count(w, "decisions_unfit", b->unfit);
+    json_put_count(w, "trades", b->trades);
+    json_put_count(w, "wins", b->wins);
     put_range(w, "hit_rate", &b->hit_rate);
     put(w, "exposure", b->exposure);
     put_side(w, "strategy", &b->strategy);

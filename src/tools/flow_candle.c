@@ -69,14 +69,7 @@ static void join(struct sim_candle *sum, const struct sim_candle *c)
         sum->open_ms = open_ms;
         return;
     }
-    sum->high = fmax(sum->high, c->high);
-    sum->low = fmin(sum->low, c->low);
-    sum->close = c->close;
-    sum->volume += c->volume;
-    sum->volume_usd += c->volume_usd;
-    sum->taker_buy += c->taker_buy;
-    sum->taker_buy_usd += c->taker_buy_usd;
-    sum->trades += c->trades;
+    sim_candle_extend(sum, c);
 }
 
 /* Closed minutes [from, to) of one hour. */

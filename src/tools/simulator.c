@@ -306,20 +306,25 @@ static void cut_minute(const struct simulator *s, size_t symbol, unsigned slot,
     m->trades = (uint64_t)((double)whole.trades * part);
 }
 
+void sim_candle_extend(struct sim_candle *sum, const struct sim_candle *next)
+{
+    sum->high = fmax(sum->high, next->high);
+    sum->low = fmin(sum->low, next->low);
+    sum->close = next->close;
+    sum->volume += next->volume;
+    sum->volume_usd += next->volume_usd;
+    sum->taker_buy += next->taker_buy;
+    sum->taker_buy_usd += next->taker_buy_usd;
+    sum->trades += next->trades;
+}
+
 static void join(struct sim_candle *sum, const struct sim_candle *c)
 {
     if (sum->open == 0) {
         *sum = *c;
-        return;
+    } else {
+        sim_candle_extend(sum, c);
     }
-    sum->high = fmax(sum->high, c->high);
-    sum->low = fmin(sum->low, c->low);
-    sum->close = c->close;
-    sum->volume += c->volume;
-    sum->volume_usd += c->volume_usd;
-    sum->taker_buy += c->taker_buy;
-    sum->taker_buy_usd += c->taker_buy_usd;
-    sum->trades += c->trades;
 }
 
 /* Minutes [from, to) of one hour, the last one perhaps only up to `now_ms`. */

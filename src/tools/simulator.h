@@ -72,6 +72,9 @@ bool simulator_candle(struct simulator *s, size_t symbol, int64_t from_ms, int64
 /* The last 24 hours, in whole minutes and the one under way. */
 bool simulator_last_day(struct simulator *s, size_t symbol, int64_t now_ms, struct sim_candle *out);
 
+/* Makes `sum`, which is not empty, one candle with what followed it. */
+void sim_candle_extend(struct sim_candle *sum, const struct sim_candle *next);
+
 /* The 60 whole minutes of an hour (Unix hours). */
 void simulator_hour(struct simulator *s, size_t symbol, int64_t hour, struct sim_candle out[60]);
 /* How lively each hour of a Unix day is, beside the others of that day. */

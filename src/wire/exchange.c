@@ -217,6 +217,28 @@ void reader_say(struct reader *r, enum exchange_kind kind, struct str instrument
     r->event(r->self, &e);
 }
 
+bool reader_frame(struct reader *r, struct str frame, take_members_fn take, struct slots *m)
+{
+    struct scan s;
+    scan_begin(&s, frame);
+    bool object = take(&s, m);
+    if (scan_end(&s) != OK) {
+        return reader_fail(r, ERR_SYNTAX, s.error);
+    }
+    return object || reader_fail(r, ERR_UNSUPPORTED, "no object");
+}
+
+bool reader_list(struct reader *r, struct scan *s, struct str list, const char *why)
+{
+    scan_begin(s, list);
+    return scan_array(s) || reader_fail(r, ERR_SYNTAX, why);
+}
+
+bool reader_item(struct reader *r, struct scan *s, take_members_fn take, struct slots *m)
+{
+    return take(s, m) || reader_fail(r, ERR_SYNTAX, "a list of something else than objects");
+}
+
 /* ---- times ---- */
 
 /* `count` digits at `at` as a number; -1 when one is none. */

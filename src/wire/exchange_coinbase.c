@@ -36,44 +36,39 @@ enum slot {
     SLOTS,
 };
 
-struct slots {
-    struct str v[SLOTS];
-};
+static_assert(SLOTS <= SLOTS_MAX, "each member has a slot");
 
-#define IS(literal) (memcmp(key.ptr, literal, sizeof(literal) - 1) == 0)
-
-static enum slot slot_of_long(struct str key)
+static unsigned slot_of_long(struct str key)
 {
     switch (key.len) {
     case 9:
         return IS("last_size")   ? LAST_SIZE
                : IS("timestamp") ? TIMESTAMP
                : IS("high_24_h") ? HIGH
-                                 : SLOTS;
+                                 : SLOT_NONE;
     case 10:
-        return IS("product_id") ? PRODUCT : IS("volume_24h") ? VOLUME : SLOTS;
+        return IS("product_id") ? PRODUCT : IS("volume_24h") ? VOLUME : SLOT_NONE;
     case 11:
-        return IS("volume_24_h") ? VOLUME : SLOTS;
+        return IS("volume_24_h") ? VOLUME : SLOT_NONE;
     case 13:
         return IS("best_bid_size")   ? BID_SIZE
                : IS("best_ask_size") ? ASK_SIZE
                : IS("last_trade_id") ? LAST_TRADE_ID
-                                     : SLOTS;
+                                     : SLOT_NONE;
     case 17:
-        return IS("best_bid_quantity") ? BID_SIZE : IS("best_ask_quantity") ? ASK_SIZE : SLOTS;
+        return IS("best_bid_quantity") ? BID_SIZE : IS("best_ask_quantity") ? ASK_SIZE : SLOT_NONE;
     case 22:
-        return IS("price_percent_chg_24_h") ? CHANGE : SLOTS;
+        return IS("price_percent_chg_24_h") ? CHANGE : SLOT_NONE;
     default:
-        return SLOTS;
+        return SLOT_NONE;
     }
 }
 
-/* SLOTS: of no use to us. */
-static enum slot slot_of(struct str key)
+static unsigned slot_of(struct str key)
 {
     switch (key.len) {
     case 3:
-        return IS("low") ? LOW : SLOTS;
+        return IS("low") ? LOW : SLOT_NONE;
     case 4:
         return IS("type")   ? TYPE
                : IS("side") ? SIDE
@@ -81,22 +76,22 @@ static enum slot slot_of(struct str key)
                : IS("size") ? SIZE
                : IS("open") ? OPEN
                : IS("high") ? HIGH
-                            : SLOTS;
+                            : SLOT_NONE;
     case 5:
-        return IS("price") ? PRICE : IS("start") ? START : IS("close") ? CLOSE : SLOTS;
+        return IS("price") ? PRICE : IS("start") ? START : IS("close") ? CLOSE : SLOT_NONE;
     case 6:
         return IS("reason")   ? REASON
                : IS("events") ? EVENTS
                : IS("trades") ? LIST
                : IS("volume") ? VOLUME
-                              : SLOTS;
+                              : SLOT_NONE;
     case 7:
         return IS("message")   ? MESSAGE
                : IS("channel") ? CHANNEL
                : IS("low_24h") ? LOW
                : IS("tickers") ? LIST
                : IS("candles") ? LIST
-                               : SLOTS;
+                               : SLOT_NONE;
     case 8:
         return IS("trade_id")   ? TRADE_ID
                : IS("best_bid") ? BID
@@ -104,22 +99,15 @@ static enum slot slot_of(struct str key)
                : IS("open_24h") ? OPEN
                : IS("high_24h") ? HIGH
                : IS("low_24_h") ? LOW
-                                : SLOTS;
+                                : SLOT_NONE;
     default:
         return slot_of_long(key);
     }
 }
 
-/* Walks the object entered last. */
-static void take_members(struct scan *s, struct slots *m)
+static bool take_members(struct scan *s, struct slots *m)
 {
-    struct str key;
-    while (scan_key(s, &key)) {
-        enum slot slot = slot_of(key);
-        if (slot != SLOTS) {
-            m->v[slot] = reader_value(s);
-        } /* what is not taken is passed over by the next key */
-    }
+    return slots_take(s, slot_of, m);
 }
 
 /* `sent_us`: of the envelope, 0 without. */
@@ -263,9 +251,7 @@ static void read_list(struct reader *r, struct str list, item_fn item, bool snap
     struct str items[ITEMS_MAX];
     size_t count = 0;
     struct scan s;
-    scan_begin(&s, list);
-    if (!scan_array(&s)) {
-        reader_fail(r, ERR_SYNTAX, "an event without its list");
+    if (!reader_list(r, &s, list, "an event without its list")) {
         return;
     }
     while (count < ITEMS_MAX && scan_item(&s)) {
@@ -275,33 +261,26 @@ static void read_list(struct reader *r, struct str list, item_fn item, bool snap
         reader_fail(r, ERR_UNSUPPORTED, "an event with more items than it can have");
     }
     for (size_t i = 0; i < count && r->err == OK; i++) {
-        struct slots m = {0};
+        struct slots m;
         scan_begin(&s, items[item == read_trade ? count - 1 - i : i]);
-        if (!scan_object(&s)) {
-            reader_fail(r, ERR_SYNTAX, "a list of something else than objects");
-            return;
+        if (reader_item(r, &s, take_members, &m)) {
+            item(r, &m, snapshot, sent_us);
         }
-        take_members(&s, &m);
-        item(r, &m, snapshot, sent_us);
     }
 }
 
 static void read_events(struct reader *r, const struct slots *m, item_fn item, int64_t sent_us)
 {
     struct scan s;
-    scan_begin(&s, m->v[EVENTS]);
-    if (!scan_array(&s)) {
-        reader_fail(r, ERR_SYNTAX, "a channel without events");
+    if (!reader_list(r, &s, m->v[EVENTS], "a channel without events")) {
         return;
     }
     while (r->err == OK && scan_item(&s)) {
-        struct slots event = {0};
-        if (!scan_object(&s)) {
-            reader_fail(r, ERR_SYNTAX, "an event that is no object");
-            return;
+        struct slots event;
+        if (reader_item(r, &s, take_members, &event)) {
+            bool snapshot = slot_is(event.v[TYPE], STR("snapshot"));
+            read_list(r, event.v[LIST], item, snapshot, sent_us);
         }
-        take_members(&s, &event);
-        read_list(r, event.v[LIST], item, slot_is(event.v[TYPE], STR("snapshot")), sent_us);
     }
 }
 
@@ -335,18 +314,11 @@ enum err coinbase_read_frame(struct str frame, exchange_event_fn event, void *se
                              const char **why)
 {
     struct reader r = {.event = event, .self = self};
-    struct slots m = {0};
-    struct scan s;
-    scan_begin(&s, frame);
-    bool object = scan_object(&s);
-    if (object) {
-        take_members(&s, &m);
+    struct slots m;
+    if (!reader_frame(&r, frame, take_members, &m)) {
+        return reader_end(&r, why);
     }
-    if (scan_end(&s) != OK) {
-        reader_fail(&r, ERR_SYNTAX, s.error);
-    } else if (!object) {
-        reader_fail(&r, ERR_UNSUPPORTED, "no object");
-    } else if (m.v[CHANNEL].ptr) {
+    if (m.v[CHANNEL].ptr) {
         read_channel(&r, &m);
     } else {
         read_flat(&r, &m);

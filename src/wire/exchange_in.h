@@ -9,6 +9,8 @@
 #include "wire/exchange.h"
 #include "wire/scan.h"
 
+#include <assert.h>
+
 /* One reading under way. The first fault stays. */
 struct reader {
     exchange_event_fn event;
@@ -56,5 +58,44 @@ static inline bool slot_is(struct str slot, struct str text)
 {
     return slot.len == text.len && memcmp(slot.ptr, text.ptr, text.len) == 0;
 }
+
+/* ---- for venues whose members have names: Coinbase and Kraken ---- */
+
+#define SLOTS_MAX 32
+#define SLOT_NONE SLOTS_MAX
+/* The members of an object, each venue with an enum of its own. */
+struct slots {
+    struct str v[SLOTS_MAX];
+};
+
+/* In a venue's slot_of(): whether `key` is the literal. */
+#define IS(literal) slot_is(key, STR(literal))
+
+/* Takes the members of the next value. False: it is no object. `slot_of` says where a member goes;
+ * SLOT_NONE: it is of no use to us. It is called for every member of every frame: to be inlined
+ * with it, this is called in one place a venue, its take_members(). */
+static inline bool slots_take(struct scan *s, unsigned (*slot_of)(struct str key), struct slots *m)
+{
+    struct str key;
+    *m = (struct slots){0};
+    if (!scan_object(s)) {
+        return false;
+    }
+    while (scan_key(s, &key)) {
+        unsigned slot = slot_of(key);
+        if (slot != SLOT_NONE) {
+            m->v[slot] = reader_value(s);
+        } /* what is not taken is passed over by the next key */
+    }
+    return true;
+}
+typedef bool (*take_members_fn)(struct scan *s, struct slots *m);
+
+/* The members of a whole frame. False, with the fault noted: it is no well-formed object. */
+bool reader_frame(struct reader *r, struct str frame, take_members_fn take, struct slots *m);
+/* Enters a list. False, with the fault noted: it is none. */
+bool reader_list(struct reader *r, struct scan *s, struct str list, const char *why);
+/* The members of an item of a list. False, with the fault noted: it is no object. */
+bool reader_item(struct reader *r, struct scan *s, take_members_fn take, struct slots *m);
 
 #endif

@@ -36,13 +36,9 @@ enum slot {
     SLOTS,
 };
 
-struct slots {
-    struct str v[SLOTS];
-};
+static_assert(SLOTS <= SLOTS_MAX, "each member has a slot");
 
-#define IS(literal) (memcmp(key.ptr, literal, sizeof(literal) - 1) == 0)
-
-static enum slot slot_of_long(struct str key)
+static unsigned slot_of_long(struct str key)
 {
     switch (key.len) {
     case 7:
@@ -50,26 +46,25 @@ static enum slot slot_of_long(struct str key)
                : IS("success") ? SUCCESS
                : IS("bid_qty") ? BID_QTY
                : IS("ask_qty") ? ASK_QTY
-                               : SLOTS;
+                               : SLOT_NONE;
     case 8:
-        return IS("trade_id") ? TRADE_ID : IS("interval") ? INTERVAL : SLOTS;
+        return IS("trade_id") ? TRADE_ID : IS("interval") ? INTERVAL : SLOT_NONE;
     case 9:
-        return IS("timestamp") ? TIME : SLOTS;
+        return IS("timestamp") ? TIME : SLOT_NONE;
     case 10:
-        return IS("change_pct") ? CHANGE : SLOTS;
+        return IS("change_pct") ? CHANGE : SLOT_NONE;
     case 14:
-        return IS("interval_begin") ? BEGIN : SLOTS;
+        return IS("interval_begin") ? BEGIN : SLOT_NONE;
     default:
-        return SLOTS;
+        return SLOT_NONE;
     }
 }
 
-/* SLOTS: of no use to us. */
-static enum slot slot_of(struct str key)
+static unsigned slot_of(struct str key)
 {
     switch (key.len) {
     case 3:
-        return IS("qty") ? QTY : IS("bid") ? BID : IS("ask") ? ASK : IS("low") ? LOW : SLOTS;
+        return IS("qty") ? QTY : IS("bid") ? BID : IS("ask") ? ASK : IS("low") ? LOW : SLOT_NONE;
     case 4:
         return IS("side")   ? SIDE
                : IS("type") ? TYPE
@@ -77,9 +72,9 @@ static enum slot slot_of(struct str key)
                : IS("last") ? LAST
                : IS("high") ? HIGH
                : IS("open") ? OPEN
-                            : SLOTS;
+                            : SLOT_NONE;
     case 5:
-        return IS("price") ? PRICE : IS("close") ? CLOSE : IS("error") ? ERROR : SLOTS;
+        return IS("price") ? PRICE : IS("close") ? CLOSE : IS("error") ? ERROR : SLOT_NONE;
     case 6:
         return IS("symbol")   ? SYMBOL
                : IS("volume") ? VOLUME
@@ -87,22 +82,15 @@ static enum slot slot_of(struct str key)
                : IS("result") ? RESULT
                : IS("req_id") ? REQ_ID
                : IS("system") ? SYSTEM
-                              : SLOTS;
+                              : SLOT_NONE;
     default:
         return slot_of_long(key);
     }
 }
 
-/* Walks the object entered last. */
-static void take_members(struct scan *s, struct slots *m)
+static bool take_members(struct scan *s, struct slots *m)
 {
-    struct str key;
-    while (scan_key(s, &key)) {
-        enum slot slot = slot_of(key);
-        if (slot != SLOTS) {
-            m->v[slot] = reader_value(s);
-        } /* what is not taken is passed over by the next key */
-    }
+    return slots_take(s, slot_of, m);
 }
 
 static void read_trade(struct reader *r, const struct slots *m, bool snapshot)
@@ -166,19 +154,14 @@ static void read_list(struct reader *r, const struct slots *frame, item_fn item)
 {
     struct scan s;
     bool snapshot = slot_is(frame->v[TYPE], STR("snapshot"));
-    scan_begin(&s, frame->v[DATA]);
-    if (!scan_array(&s)) {
-        reader_fail(r, ERR_SYNTAX, "a channel without its list");
+    if (!reader_list(r, &s, frame->v[DATA], "a channel without its list")) {
         return;
     }
     while (r->err == OK && scan_item(&s)) {
-        struct slots m = {0};
-        if (!scan_object(&s)) {
-            reader_fail(r, ERR_SYNTAX, "a list of something else than objects");
-            return;
+        struct slots m;
+        if (reader_item(r, &s, take_members, &m)) {
+            item(r, &m, snapshot);
         }
-        take_members(&s, &m);
-        item(r, &m, snapshot);
     }
 }
 
@@ -206,13 +189,11 @@ static void read_channel(struct reader *r, const struct slots *m)
 /* The symbol stands in `result`, or beside it. */
 static void read_answer(struct reader *r, const struct slots *m)
 {
-    struct slots result = {0};
+    struct slots result;
     struct scan s;
     uint64_t id = 0;
     scan_begin(&s, m->v[RESULT].ptr ? m->v[RESULT] : STR("{}"));
-    if (scan_object(&s)) {
-        take_members(&s, &result);
-    }
+    (void)take_members(&s, &result);
     struct str symbol = result.v[SYMBOL].ptr ? result.v[SYMBOL] : m->v[SYMBOL];
     bool refused = slot_is(m->v[SUCCESS], STR("false")) || m->v[ERROR].len > 0;
     if (!reader_id(r, m->v[REQ_ID], &id)) {
@@ -229,21 +210,16 @@ static void read_answer(struct reader *r, const struct slots *m)
 enum err kraken_read_frame(struct str frame, exchange_event_fn event, void *self, const char **why)
 {
     struct reader r = {.event = event, .self = self};
-    struct slots m = {0};
-    struct scan s;
-    scan_begin(&s, frame);
-    bool object = scan_object(&s);
-    if (object) {
-        take_members(&s, &m);
+    struct slots m;
+    if (!reader_frame(&r, frame, take_members, &m)) {
+        return reader_end(&r, why);
     }
-    if (scan_end(&s) != OK) {
-        reader_fail(&r, ERR_SYNTAX, s.error);
-    } else if (m.v[CHANNEL].ptr) {
+    if (m.v[CHANNEL].ptr) {
         read_channel(&r, &m);
     } else if (m.v[METHOD].ptr || m.v[ERROR].ptr) {
         read_answer(&r, &m);
     } else {
-        reader_fail(&r, ERR_UNSUPPORTED, object ? "neither a channel nor an answer" : "no object");
+        reader_fail(&r, ERR_UNSUPPORTED, "neither a channel nor an answer");
     }
     return reader_end(&r, why);
 }

@@ -62,12 +62,8 @@ const char *fixture_root(void)
     return root && *root ? root : NULL;
 }
 
-bool test_read_file(const char *path, struct buf *out)
+static bool read_all(FILE *f, struct buf *out)
 {
-    FILE *f = fopen(path, "rb");
-    if (!f) {
-        return false;
-    }
     buf_clear(out);
     size_t got = 0;
     do {
@@ -75,7 +71,16 @@ bool test_read_file(const char *path, struct buf *out)
         assert_true(buf_reserve(out, 1 << 16));
         got = fread(out->ptr + out->len, 1, 1 << 16, f);
     } while (got > 0);
-    bool good = !ferror(f);
+    return !ferror(f);
+}
+
+bool test_read_file(const char *path, struct buf *out)
+{
+    FILE *f = fopen(path, "rb");
+    if (!f) {
+        return false;
+    }
+    bool good = read_all(f, out);
     fclose(f);
     return good;
 }
@@ -94,6 +99,24 @@ void fixture_read(const char *path, struct buf *out)
     }
     buf_fini(&full);
     assert_true(good);
+}
+
+void fixture_read_plain(const char *path, struct buf *out)
+{
+    if (!str_ends(str_of(path), STR(".gz"))) {
+        fixture_read(path, out);
+        return;
+    }
+    if (!fixture_root()) {
+        skip();
+    }
+    struct buf command = {0};
+    buf_printf(&command, "gzip -dc '%s/%s'", fixture_root(), path);
+    FILE *pipe = popen(buf_text(&command), "r");
+    assert_non_null(pipe);
+    assert_true(read_all(pipe, out));
+    assert_int_equal(pclose(pipe), 0);
+    buf_fini(&command);
 }
 
 const char *test_make_dir(void)

@@ -41,6 +41,8 @@ void test_assert_near(double actual, double expected, double tolerance, const ch
 /* The whole file `path` below $COINCAST_FIXTURES into `out`. Skips the running test when the
  * variable is not set; fails it when the file can't be read. */
 void fixture_read(const char *path, struct buf *out);
+/* The same; a name that ends in .gz is unpacked by gzip(1). */
+void fixture_read_plain(const char *path, struct buf *out);
 /* $COINCAST_FIXTURES, or NULL. */
 const char *fixture_root(void);
 /* Any file; paths are from the repository's root, where ctest starts the tests. */

@@ -62,6 +62,20 @@ TEST(writer_puts_commas)
                      "\"t\":\"2026-06-05T23:59:59.999Z\"}");
 }
 
+TEST(members_of_counts_and_times_that_may_be_unknown)
+{
+    struct json_writer *w = &writer;
+    json_object(w);
+    json_put_count(w, "n", 3);
+    json_put_time(w, "never", 0);
+    json_put_time(w, "then", 1780703999999);
+    json_key(w, "also_never");
+    json_time_or_null(w, 0);
+    json_object_end(w);
+    assert_buf(&out, "{\"n\":3,\"never\":null,\"then\":\"2026-06-05T23:59:59.999Z\","
+                     "\"also_never\":null}");
+}
+
 TEST(writer_nests_64_deep)
 {
     for (int i = 0; i < 64; i++) {
@@ -359,6 +373,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         UNIT(writer_puts_commas),
+        UNIT(members_of_counts_and_times_that_may_be_unknown),
         UNIT(writer_nests_64_deep),
         UNIT(strings_are_escaped),
         UNIT(doubles_are_written_as_people_write_them),

@@ -40,28 +40,6 @@ static void on_candle(void *self, const struct candle *c)
     seen.candles++;
 }
 
-static void read_fixture(const char *path, struct buf *out)
-{
-    if (!str_ends(str_of(path), STR(".gz"))) {
-        fixture_read(path, out);
-        return;
-    }
-    if (!fixture_root()) {
-        skip();
-    }
-    struct buf command = {0};
-    char block[4096];
-    buf_printf(&command, "gzip -dc '%s/%s'", fixture_root(), path);
-    FILE *pipe = popen(buf_text(&command), "r");
-    assert_non_null(pipe);
-    for (size_t n = fread(block, 1, sizeof(block), pipe); n > 0;
-         n = fread(block, 1, sizeof(block), pipe)) {
-        buf_add(out, block, n);
-    }
-    assert_int_equal(pclose(pipe), 0);
-    buf_fini(&command);
-}
-
 enum what { LIST, TRADES, CANDLES };
 
 static enum err read_body(const struct feed_venue *v, enum what what, struct str body,
@@ -79,7 +57,7 @@ static void read_recorded(const struct feed_venue *v, enum what what, const char
     struct buf body = {0};
     const char *why;
     test_case(path);
-    read_fixture(path, &body);
+    fixture_read_plain(path, &body);
     assert_ok(read_body(v, what, buf_str(&body), &why));
     test_case(NULL);
     buf_fini(&body);

@@ -7,29 +7,6 @@
 
 static struct reading reading;
 
-static void read_fixture(const char *path, struct buf *out)
-{
-    size_t len = strlen(path);
-    if (len < 3 || strcmp(path + len - 3, ".gz") != 0) {
-        fixture_read(path, out);
-        return;
-    }
-    if (!fixture_root()) {
-        skip();
-    }
-    struct buf command = {0};
-    char block[4096];
-    buf_printf(&command, "gzip -dc '%s/%s'", fixture_root(), path);
-    FILE *pipe = popen(buf_text(&command), "r");
-    assert_non_null(pipe);
-    for (size_t n = fread(block, 1, sizeof(block), pipe); n > 0;
-         n = fread(block, 1, sizeof(block), pipe)) {
-        buf_add(out, block, n);
-    }
-    assert_int_equal(pclose(pipe), 0);
-    buf_fini(&command);
-}
-
 static enum err parse(parse_fn fn, struct str body, struct buf *why)
 {
     buf_clear(why);
@@ -99,7 +76,7 @@ TEST(recorded_answers_are_judged_by_their_bodies)
         const struct recorded *r = &recordings[i];
         struct buf body = {0};
         test_case(r->path);
-        read_fixture(r->path, &body);
+        fixture_read_plain(r->path, &body);
         assert_err(parse(r->parse, buf_str(&body), &why), r->expected);
         assert_contains(buf_str(&why), r->why);
         assert_true(r->expected == OK ? why.len == 0 : why.len > 10);
@@ -116,7 +93,7 @@ TEST(half_an_answer_is_no_answer)
         const struct recorded *r = &recordings[i];
         struct buf body = {0};
         test_case(r->path);
-        read_fixture(r->path, &body);
+        fixture_read_plain(r->path, &body);
         while (body.len > 0 && strchr(" \r\n", body.ptr[body.len - 1])) {
             body.len--;
         }
@@ -139,7 +116,7 @@ TEST(half_an_answer_is_no_answer)
 static void parse_ok(parse_fn fn, const char *path)
 {
     struct buf body = {0}, why = {0};
-    read_fixture(path, &body);
+    fixture_read_plain(path, &body);
     assert_ok(fn(buf_str(&body), &reading, &why));
     buf_fini(&body);
     buf_fini(&why);
