@@ -13,6 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct str text = str_make(line.ptr, line.len - 1);
         if (str_find(text, '\n', 0) != SIZE_MAX || record_read(text, &again, &scratch2) != OK ||
             !str_eq(again.body, item.body) || again.time_ns != item.time_ns ||
+            !str_eq(again.purpose, item.purpose) || !str_eq(again.error, item.error) ||
             again.status != item.status || again.header_count != item.header_count) {
             abort();
         }

@@ -40,6 +40,9 @@ struct api_settings {
     bool sources; /* false: a plain hub */
     const char *version;
     size_t max_subscriptions; /* of a client; 0: the fan-out's own limit */
+    /* What "now" is in all that is said: a replay's. Timers of clients go by the machine's. NULL:
+     * the machine's. */
+    const struct clock *clock;
 };
 
 /* ---- main half ---- */

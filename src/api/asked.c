@@ -74,10 +74,11 @@ static void answer_asset(struct ask *q)
         .mode = mode_text(a),
     };
     message_asset(&q->body, &text, now);
-    buf_printf(&content, "%llu %lld %d %d %d %s %s",
-               (unsigned long long)(known ? text.q->version : 0),
-               (long long)(s->signal ? s->signal->candle_ms : 0), (int)text.venue, s->watched,
-               s->offered, s->signal ? signal_side_text(s->signal->side) : "", text.mode);
+    buf_printf(&content, "%llu %d %d %d %s ", (unsigned long long)(known ? text.q->version : 0),
+               (int)text.venue, s->watched, s->offered, text.mode);
+    if (s->signal) { /* but for the time at which it is looked at */
+        message_signal(&content, s->name, s->signal, 0, text.mode, true);
+    }
     q->etag = str_hash(buf_str(&content));
     q->status = 200;
     buf_fini(&content);
@@ -115,12 +116,28 @@ static void write_rows(struct json_writer *w, const struct candle *rows, size_t 
     }
 }
 
+/* Whose candles they are, and in what; gives the venue. */
+static enum market_venue write_head(const struct ask *q, struct json_writer *w)
+{
+    const struct api_main *a = q->main;
+    const struct main_symbol *s = &a->markets.symbols[q->key];
+    bool known = s->market_id != MARKET_NO_SYMBOL && a->opts.candles;
+    enum market_venue venue = known ? candles_venue(a->opts.candles, s->market_id) : MARKET_VENUES;
+    message_candles_head(w,
+                         &(struct candles_text){
+                             .symbol = s->name,
+                             .interval = q->interval,
+                             .venue = venue,
+                             .usdt = venue != MARKET_VENUES &&
+                                     market_quote(a->opts.market, s->market_id)->feeds[venue].usdt,
+                         });
+    return venue;
+}
+
 /* `older` come before what is in memory now (that may have grown since they were asked for). */
 static void answer_candles(struct ask *q, const struct candle *older, size_t older_count,
                            const char *problem)
 {
-    struct api_main *a = q->main;
-    const struct main_symbol *s = &a->markets.symbols[q->key];
     struct json_writer w;
     size_t count = 0;
     const struct candle *rows = in_memory(q, &count);
@@ -129,18 +146,9 @@ static void answer_candles(struct ask *q, const struct candle *older, size_t old
     }
     size_t room = q->limit - count;
     size_t skip = older_count > room ? older_count - room : 0;
-    bool known = s->market_id != MARKET_NO_SYMBOL && a->opts.candles;
-    enum market_venue venue = known ? candles_venue(a->opts.candles, s->market_id) : MARKET_VENUES;
     json_begin(&w, &q->body);
     json_object(&w);
-    message_candles_head(&w,
-                         &(struct candles_text){
-                             .symbol = s->name,
-                             .interval = q->interval,
-                             .venue = venue,
-                             .usdt = venue != MARKET_VENUES &&
-                                     market_quote(a->opts.market, s->market_id)->feeds[venue].usdt,
-                         });
+    enum market_venue venue = write_head(q, &w);
     json_key(&w, "candles");
     json_array(&w);
     if (older_count > skip) {
@@ -182,8 +190,6 @@ static void ask_candles(struct ask *q)
 
 static void answer_indicators(struct ask *q)
 {
-    struct api_main *a = q->main;
-    const struct main_symbol *s = &a->markets.symbols[q->key];
     struct json_writer w;
     struct figures f;
     size_t count = 0;
@@ -191,10 +197,7 @@ static void answer_indicators(struct ask *q)
     figures_of(rows, count, &f);
     json_begin(&w, &q->body);
     json_object(&w);
-    json_key(&w, "symbol");
-    json_text(&w, s->name);
-    json_key(&w, "interval");
-    json_text(&w, interval_name(q->interval));
+    (void)write_head(q, &w);
     message_figures(&w, &f);
     close_body(q, &w);
 }
@@ -207,6 +210,7 @@ static void answer_signals(struct ask *q)
     const struct markets *m = &a->markets;
     struct buf one = {0};
     struct json_writer w;
+    size_t there = 0;
     json_begin(&w, &q->body);
     json_object(&w);
     json_key(&w, "data");
@@ -222,13 +226,17 @@ static void answer_signals(struct ask *q)
         if (s->signal) {
             message_signal(&one, s->name, s->signal, s->signal->candle_ms, mode_text(a), true);
             json_raw(&w, buf_str(&one));
+            there++;
         } else {
             json_null(&w);
         }
     }
     json_object_end(&w);
     json_key(&w, "reason");
-    json_text(&w, one.len ? NULL : "no signal of these symbols has been computed yet");
+    json_text(&w, there == 0 ? "no signal of these symbols has been computed yet"
+                  : q->keys && there < count
+                      ? "no signal of some of these symbols has been computed yet"
+                      : NULL);
     buf_fini(&one);
     close_body(q, &w);
 }

@@ -76,7 +76,7 @@ void message_figures(struct json_writer *w, const struct figures *f);
 
 /* ---- signals ---- */
 
-/* The data of trading_signal. `repeat`: it stands, nothing changed. */
+/* The data of trading_signal. `now_ms` 0: no time. `repeat`: it stands, nothing changed. */
 void message_signal(struct buf *out, const char *symbol, const struct signal *s, int64_t now_ms,
                     const char *mode, bool repeat);
 

@@ -65,7 +65,9 @@ void message_signal(struct buf *out, const char *symbol, const struct signal *s,
     json_decimal(&w, s->strength, 4);
     json_key(&w, "reason");
     json_text(&w, s->reason);
-    message_stamp(&w, now_ms, mode, NULL);
+    json_put_time(&w, "timestamp", now_ms);
+    json_key(&w, "mode");
+    json_text(&w, mode);
     json_key(&w, "interval");
     json_text(&w, s->interval);
     json_put_time(&w, "candle_time", s->n ? s->candle_ms : 0);

@@ -68,6 +68,7 @@ unsigned shard_spread_ms(struct api_shard *s);
  * from another shard. Waits for it, 100 ms at most. May close conns. */
 void shard_reach(struct api_shard *s, struct str cursor);
 const struct answers *shard_answers(struct api_shard *s);
+/* Unix milliseconds of what is said to clients; in a replay the recording's. */
 int64_t shard_wall_ms(struct api_shard *s);
 /* A message of its own for a WebSocket client, JSON text, in the format it speaks. */
 void session_send(struct conn *c, struct str json);

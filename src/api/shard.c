@@ -29,7 +29,8 @@ struct conn *conn_of(struct session *s)
 
 int64_t shard_wall_ms(struct api_shard *s)
 {
-    return loop_wall_ms(s->loop);
+    const struct clock *clock = s->opts.settings->clock;
+    return clock ? clock_wall_ms(clock) : loop_wall_ms(s->loop);
 }
 
 const struct answers *shard_answers(struct api_shard *s)

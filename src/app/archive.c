@@ -60,14 +60,26 @@ static bool from_text(const char *text, struct decimal *out)
     return decimal_read(str_of(text), out) == OK;
 }
 
+/* MARKET_VENUES: none of ours. */
+static enum market_venue venue_named(const char *name)
+{
+    enum market_venue v = 0;
+    while (v < MARKET_VENUES && strcmp(name, market_venue_name(v)) != 0) {
+        v++;
+    }
+    return v;
+}
+
 static bool read_row(const struct stored_candle *r, struct candle *c)
 {
+    enum market_venue venue = venue_named(r->venue);
     *c = (struct candle){.open_ms = r->open_ms,
                          .quote_volume = r->quote_volume,
                          .taker_buy = r->taker_buy,
                          .trades = r->trades,
-                         .flags = (uint8_t)(r->flags | CANDLE_HISTORY)};
-    return from_text(r->open, &c->open) && from_text(r->high, &c->high) &&
+                         .flags = (uint8_t)(r->flags | CANDLE_HISTORY),
+                         .venue = (uint8_t)venue};
+    return venue != MARKET_VENUES && from_text(r->open, &c->open) && from_text(r->high, &c->high) &&
            from_text(r->low, &c->low) && from_text(r->close, &c->close) &&
            from_text(r->volume, &c->volume);
 }
@@ -97,15 +109,13 @@ static void flush_due(void *self)
     archive_flush(self);
 }
 
-void archive_put(struct archive *a, uint32_t symbol, enum market_venue v, enum interval i,
-                 const struct candle *c)
+void archive_put(struct archive *a, uint32_t symbol, enum interval i, const struct candle *c)
 {
     struct stored_candle *r = &a->rows[a->count];
-    if (!kept(a) || v == MARKET_VENUES || !(c->flags & CANDLE_CLOSED) ||
-        !symbol_name(a, symbol, r->symbol)) {
+    if (!kept(a) || !(c->flags & CANDLE_CLOSED) || !symbol_name(a, symbol, r->symbol)) {
         return;
     }
-    snprintf(r->venue, sizeof(r->venue), "%s", market_venue_name(v));
+    snprintf(r->venue, sizeof(r->venue), "%s", market_venue_name((enum market_venue)c->venue));
     snprintf(r->interval, sizeof(r->interval), "%s", interval_name(i));
     r->open_ms = c->open_ms;
     to_text(c->open, r->open);
@@ -125,6 +135,25 @@ void archive_put(struct archive *a, uint32_t symbol, enum market_venue v, enum i
     }
 }
 
+size_t archive_fill(struct archive *a, uint32_t symbol, enum market_venue v, enum interval i,
+                    const struct candle *rows, size_t count)
+{
+    int64_t from_ms = INT64_MAX;
+    int64_t to_ms = INT64_MIN;
+    size_t taken = candles_fill(a->opts.candles, symbol, v, i, rows, count);
+    for (size_t k = 0; k < count; k++) {
+        from_ms = rows[k].open_ms < from_ms ? rows[k].open_ms : from_ms;
+        to_ms = rows[k].open_ms > to_ms ? rows[k].open_ms : to_ms;
+    }
+    const struct candle *all = candles_series(a->opts.candles, symbol, i, &count);
+    for (size_t k = 0; taken && k < count; k++) {
+        if (all[k].flags & CANDLE_HISTORY && all[k].open_ms >= from_ms && all[k].open_ms <= to_ms) {
+            archive_put(a, symbol, i, &all[k]);
+        }
+    }
+    return taken;
+}
+
 /* What is older than its interval is kept (docs/OPERATIONS.md) goes. */
 static void prune_due(void *self)
 {
@@ -141,6 +170,22 @@ static void prune_due(void *self)
 
 /* ---- reading ---- */
 
+/* Run by run, the newest first: of what lies between two runs nobody knows whether nothing was
+ * traded or we were not there, so to the series it is a gap. */
+static void fill_runs(const struct question *q, const struct candle *rows, size_t count)
+{
+    size_t end = count;
+    for (size_t i = count; i > 0; i--) {
+        bool begins =
+            i == 1 || rows[i - 1].open_ms != rows[i - 2].open_ms + interval_ms(q->interval);
+        if (begins) {
+            (void)candles_fill(q->archive->opts.candles, q->symbol, q->venue, q->interval,
+                               rows + i - 1, end - (i - 1));
+            end = i - 1;
+        }
+    }
+}
+
 static void loaded(struct question *q, const struct candle *rows, size_t count)
 {
     struct archive *a = q->archive;
@@ -149,8 +194,12 @@ static void loaded(struct question *q, const struct candle *rows, size_t count)
     if (count > 0) {
         int64_t behind = loop_wall_ms(a->opts.loop) - rows[count - 1].open_ms - step;
         size_t newer = behind > 0 ? (size_t)(behind / step) + 1 : 1;
-        (void)candles_fill(a->opts.candles, q->symbol, q->venue, q->interval, rows, count);
-        missing = count + newer >= q->count ? min_size(newer, q->count) : q->count;
+        size_t whole = 0;
+        for (size_t i = 0; i < count; i++) {
+            whole += !(rows[i].flags & CANDLE_GAP);
+        }
+        fill_runs(q, rows, count);
+        missing = whole + newer >= q->count ? min_size(newer, q->count) : q->count;
     }
     a->opts.loaded(a->opts.self, q->symbol, q->venue, q->interval, missing);
 }
@@ -165,8 +214,8 @@ static void on_rows(void *self, enum err e, const struct stored_candle *rows, si
                           : e != OK          ? "The database could not be read; see /api/health."
                                              : NULL;
     for (size_t i = 0; !problem && i < count; i++) {
-        bool same = q->done || strcmp(rows[i].venue, market_venue_name(q->venue)) == 0;
-        n += same && read_row(&rows[i], &candles[n]);
+        bool read = read_row(&rows[i], &candles[n]);
+        n += read && (q->done || candles[n].venue == (uint8_t)q->venue);
     }
     list_remove(&q->node);
     if (q->done) {

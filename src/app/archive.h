@@ -25,9 +25,12 @@ struct archive_opts {
 struct archive *archive_new(const struct archive_opts *opts);
 /* Writes what is gathered first. */
 void archive_set_mode(struct archive *a, enum market_mode mode);
-/* Keeps one, within two seconds. */
-void archive_put(struct archive *a, uint32_t symbol, enum market_venue v, enum interval i,
-                 const struct candle *c);
+/* Keeps one as its own venue's, within two seconds. */
+void archive_put(struct archive *a, uint32_t symbol, enum interval i, const struct candle *c);
+/* candles_fill() with rows of REST; what the series took of them is kept, not what it refused or
+ * knows better by its own trades. Gives how many were taken. */
+size_t archive_fill(struct archive *a, uint32_t symbol, enum market_venue v, enum interval i,
+                    const struct candle *rows, size_t count);
 /* Fills the newest `count` candles of a series; `loaded` follows, possibly at once. */
 void archive_load(struct archive *a, uint32_t symbol, enum market_venue v, enum interval i,
                   size_t count);

@@ -146,7 +146,7 @@ static struct sources *make_sources(struct feed *f, bool simulated)
     struct sources_opts so = {
         .loop = f->opts.loop,
         .fetch = f->fetch,
-        .store = &f->store,
+        .store = f->fetch ? &f->store : NULL,
         .recorder = f->opts.recorder,
         .price_ttl_ms = (uint32_t)o->price_ttl_ms,
         .summary_ttl_ms = (uint32_t)o->summary_ttl_ms,
@@ -312,6 +312,11 @@ enum err feed_new(const struct feed_opts *opts, struct feed **out, struct buf *e
     f->opts = *opts;
     f->store = budget_store_db(opts->db);
     list_init(&f->asked);
+    if (opts->kind == SOURCE_REPLAY) {
+        f->sources = make_sources(f, false);
+        *out = f;
+        return OK;
+    }
     enum err e = fetch_curl_new(opts->loop, &opts->options->outward, &f->fetch);
     if (e != OK) {
         buf_printf(error, "cannot set up HTTP: %s", err_text(e));
@@ -330,6 +335,11 @@ enum err feed_new(const struct feed_opts *opts, struct feed **out, struct buf *e
     }
     *out = f;
     return OK;
+}
+
+bool feed_replay(struct feed *f, const struct record *item, const struct fetch_answer *a)
+{
+    return sources_take_recorded(f->sources, item->source, item->url, a);
 }
 
 void feed_start(struct feed *f)
@@ -360,7 +370,9 @@ void feed_free(struct feed *f)
     for (size_t i = 0; i < f->retired_count; i++) {
         sources_free(f->retired[i]);
     }
-    f->fetch->ops->free(f->fetch);
+    if (f->fetch) {
+        f->fetch->ops->free(f->fetch);
+    }
     demo_stop(f->demo);
     mem_free(f);
 }

@@ -1,6 +1,6 @@
 /* feed: where the server's data comes from: the live providers, or the stand-in upstream on a
- * thread of its own, or first the one and then the other (`auto`). It owns the sources and hands
- * their values into the summary. Main thread. SPDX-License-Identifier: MIT */
+ * thread of its own, or first the one and then the other (`auto`), or a recording. It owns the
+ * sources and hands their values into the summary. Main thread. SPDX-License-Identifier: MIT */
 #ifndef APP_FEED_H
 #define APP_FEED_H
 #include "app/options.h"
@@ -33,7 +33,10 @@ struct feed_opts {
 
 /* `error` gets the sentence. */
 enum err feed_new(const struct feed_opts *opts, struct feed **out, struct buf *error) MUST_CHECK;
+/* Not for a replay, which asks nobody: answers come through feed_replay() in the place of it. */
 void feed_start(struct feed *f);
+/* An answer of a recording. False: it is to no question of the sources. */
+bool feed_replay(struct feed *f, const struct record *item, const struct fetch_answer *a);
 /* As sources_stop() and sources_free(): feed_stop(), db_close(), feed_free(). */
 void feed_stop(struct feed *f);
 void feed_free(struct feed *f);

@@ -118,11 +118,17 @@ static void on_trade(void *self, const struct tick *t)
 static void on_closed(void *self, uint32_t symbol, enum interval i, const struct candle *c)
 {
     struct markets *m = self;
-    archive_put(m->archive, symbol, candles_venue(m->candles, symbol), i, c);
+    archive_put(m->archive, symbol, i, c);
     if (m->api && !(c->flags & CANDLE_HISTORY)) { /* the past is for whoever asks for it */
         api_main_candle(m->api, symbol, i, c, true);
     }
     moods_candle_closed(m->moods, symbol, i);
+}
+
+static bool is_alive(void *self, uint32_t symbol, enum market_venue v)
+{
+    const struct markets *m = self;
+    return market_quote(m->market, symbol)->feeds[v].fresh;
 }
 
 static void on_candle(void *self, uint32_t symbol, enum interval i, const struct candle *c)
@@ -245,8 +251,8 @@ enum err markets_new(const struct markets_opts *opts, struct markets **out, stru
     m->loop = opts->loop;
     m->market = market_new(
         &(struct market_opts){.listener = {.changed = on_quote, .trade = on_trade, .self = m}});
-    m->candles = candles_new(
-        &(struct candles_opts){.listener = {.closed = on_closed, .changed = on_candle, .self = m}});
+    m->candles = candles_new(&(struct candles_opts){
+        .listener = {.closed = on_closed, .changed = on_candle, .is_alive = is_alive, .self = m}});
     m->archive = archive_new(&(struct archive_opts){.loop = m->loop,
                                                     .db = opts->db,
                                                     .market = m->market,

@@ -41,7 +41,7 @@ struct candles *markets_candles(struct markets *m);
 /* Forgets all state and starts the feeds anew: of the settings, or (port not 0) of a stand-in on
  * this machine. */
 void markets_use(struct markets *m, enum market_mode mode, uint16_t stand_in_port);
-/* No feeds: frames come through markets_replay(). */
+/* No feeds: frames and answers come through the two functions below. */
 void markets_use_replay(struct markets *m);
 /* The mode turned otherwise (a provider said so): state of the old mode is forgotten. */
 void markets_set_mode(struct markets *m, enum market_mode mode);
@@ -49,6 +49,9 @@ void markets_set_mode(struct markets *m, enum market_mode mode);
 enum err markets_outlook(struct markets *m, const struct outlook_report *r);
 void markets_outlook_failed(struct markets *m, enum outlook_part part, const char *why);
 void markets_replay(struct markets *m, const struct tape_item *item);
+/* An item that is an answer, read as `a`. False: it is to no question of the feeds. */
+bool markets_replay_answer(struct markets *m, const struct tape_item *item,
+                           const struct fetch_answer *a);
 /* The venue's own time of an item that has none; 0: it says none. */
 int64_t markets_tape_time_ns(const struct tape_item *item);
 /* Closes the feeds and keeps what is closed; before the database goes. */

@@ -31,7 +31,7 @@ static void on_tick(void *self, const struct tick *t)
 static void on_late(void *self, const struct tick *t)
 {
     struct markets *m = self;
-    candles_trade(m->candles, t);
+    (void)!market_late(m->market, t, markets_wall(m));
 }
 
 static void on_confirm(void *self, enum market_venue v, uint32_t symbol)
@@ -56,21 +56,18 @@ static void on_history(void *self, enum market_venue v, uint32_t symbol, enum in
                        const struct candle *rows, size_t count)
 {
     struct markets *m = self;
-    if (candles_fill(m->candles, symbol, v, i, rows, count) > 0) {
-        for (size_t k = 0; k < count; k++) {
-            archive_put(m->archive, symbol, v, i, &rows[k]);
-        }
+    if (archive_fill(m->archive, symbol, v, i, rows, count) > 0) {
         moods_history_came(m->moods, symbol, i);
     }
-    /* A minute that is not among what was asked for had no trades. */
-    if (i == INTERVAL_1M && count > 0) {
-        int64_t from_ms = rows[0].open_ms;
-        int64_t to_ms = rows[0].open_ms;
-        for (size_t k = 1; k < count; k++) {
-            from_ms = rows[k].open_ms < from_ms ? rows[k].open_ms : from_ms;
-            to_ms = rows[k].open_ms > to_ms ? rows[k].open_ms : to_ms;
-        }
-        candles_asked(m->candles, symbol, v, from_ms, to_ms + interval_ms(i));
+}
+
+/* A minute that is not among what was asked for had no trades. */
+static void on_asked(void *self, enum market_venue v, uint32_t symbol, enum interval i,
+                     int64_t from_ms, int64_t to_ms)
+{
+    struct markets *m = self;
+    if (i == INTERVAL_1M) {
+        candles_asked(m->candles, symbol, v, from_ms, to_ms);
     }
 }
 
@@ -110,6 +107,7 @@ void markets_start_feeds(struct markets *m)
         .down = on_down,
         .gap = on_gap,
         .history = on_history,
+        .asked = on_asked,
         .mode_changed = on_feed_mode,
         .offered = on_offered,
         .self = m,
@@ -179,9 +177,30 @@ static enum market_venue venue_of_tape(enum tape_venue v)
 void markets_replay(struct markets *m, const struct tape_item *item)
 {
     enum market_venue v = venue_of_tape(item->venue);
-    if (item->kind == TAPE_TEXT && v != MARKET_VENUES) {
-        feeds_replay_frame(m->feeds, v, item->frame);
+    if (v == MARKET_VENUES) {
+        return;
     }
+    switch (item->kind) {
+    case TAPE_TEXT:
+        feeds_replay_frame(m->feeds, v, item->frame);
+        break;
+    case TAPE_OPEN:
+        feeds_replay_opened(m->feeds, v);
+        break;
+    case TAPE_CLOSE:
+        feeds_replay_closed(m->feeds, v, item->status);
+        break;
+    case TAPE_HTTP:
+    case TAPE_SENT:
+        break;
+    }
+}
+
+bool markets_replay_answer(struct markets *m, const struct tape_item *item,
+                           const struct fetch_answer *a)
+{
+    enum market_venue v = venue_of_tape(item->venue);
+    return v != MARKET_VENUES && feeds_take_recorded(m->feeds, v, item->record->purpose, a);
 }
 
 int64_t markets_tape_time_ns(const struct tape_item *item)

@@ -42,7 +42,7 @@ static inline int64_t markets_wall(const struct markets *m)
 /* Makes the feeds, for the symbols wanted and by mode, port and replay as they stand. */
 void markets_start_feeds(struct markets *m);
 void markets_stop_feeds(struct markets *m);
-/* The earliest hole that is not filled yet is asked for again, a few times a minute. */
+/* Holes that are not filled yet are asked for in turn, a few times a minute. */
 void markets_mend(struct markets *m);
 
 #endif

@@ -59,6 +59,9 @@ static size_t bars_of(struct moods *m, uint32_t symbol)
 {
     size_t count = 0;
     const struct candle *rows = candles_series(m->opts.candles, symbol, SIGNAL_INTERVAL, &count);
+    while (count > 0 && !(rows[count - 1].flags & CANDLE_CLOSED)) {
+        count--; /* trades of it may still come, also when its time is over */
+    }
     size_t first = count > BARS_MAX ? count - BARS_MAX : 0;
     for (size_t i = first; i < count; i++) {
         m->bars[i - first] = (struct bar){.open_ms = rows[i].open_ms,
@@ -220,7 +223,7 @@ static void look_at_index(const struct moods *m, struct sentiment_inputs *in)
     in->fear_greed = index->known ? (int)index->value : 0;
     in->fear_greed_as_of_ms = index->known ? index->as_of_ms : 0;
     in->sources[SENTIMENT_FEAR_GREED] = index->provider;
-    in->reasons[SENTIMENT_FEAR_GREED] = m->replay ? REPLAYED : index->reason;
+    in->reasons[SENTIMENT_FEAR_GREED] = m->replay && !index->failed ? REPLAYED : index->reason;
 }
 
 static void look_at_market_cap(const struct moods *m, struct sentiment_inputs *in)

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "net/engine.h"
+#include "sources/recorded.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -20,6 +21,12 @@ enum {
     DEMAND_MS = 30000,
     FILES_AT_ONCE = 65536 /* places for open files that are made at the start: 8 bytes each */
 };
+
+/* False: a plain hub, or a replay. */
+static bool asks(const struct server *s)
+{
+    return s->feed && s->kind != SOURCE_REPLAY;
+}
 
 /* ---- what the parts want of each other ---- */
 
@@ -122,7 +129,7 @@ static int do_health(void *self, struct json_writer *w)
     struct health_walk own = {.w = w};
     const char *reason = NULL;
     int64_t since = s->started_ms;
-    int worst = s->feed ? feed_health(s->feed, w) : 0;
+    int worst = asks(s) ? feed_health(s->feed, w) : 0;
     if (s->markets) {
         /* Prices still come from the providers while all exchanges are silent. */
         int feeds = markets_health(s->markets, w);
@@ -199,6 +206,7 @@ static void fill_settings(struct server *s, bool loopback)
         .sources = s->kind != SOURCE_NONE,
         .version = COINCAST_VERSION,
         .max_subscriptions = (size_t)o->max_subscriptions,
+        .clock = s->kind == SOURCE_REPLAY ? &s->clock : NULL,
     };
 }
 
@@ -289,10 +297,10 @@ static enum err open_hub_and_shards(struct server *s, uint16_t *port, struct buf
         .hub = s->hub,
         .summary = &s->summary,
         .settings = &s->settings,
-        .refresh = s->feed ? do_refresh : NULL,
-        .demand = s->feed ? do_demand : NULL,
+        .refresh = asks(s) ? do_refresh : NULL,
+        .demand = asks(s) ? do_demand : NULL,
         .health = do_health,
-        .keep = s->feed ? do_keep : NULL, /* a replay is not kept */
+        .keep = asks(s) ? do_keep : NULL, /* a replay is not kept */
         .market = s->markets ? markets_market(s->markets) : NULL,
         .candles = s->markets ? markets_candles(s->markets) : NULL,
         .older_candles = s->markets ? do_older_candles : NULL,
@@ -325,7 +333,14 @@ static enum err open_hub_and_shards(struct server *s, uint16_t *port, struct buf
 
 static void on_item(void *self, const struct tape_item *item)
 {
-    markets_replay(((struct server *)self)->markets, item);
+    struct server *s = self;
+    struct fetch_answer a;
+    if (item->kind != TAPE_HTTP) {
+        markets_replay(s->markets, item);
+    } else if (!recorded_read(item->record, &a) || (!feed_replay(s->feed, item->record, &a) &&
+                                                    !markets_replay_answer(s->markets, item, &a))) {
+        s->answers_unused++;
+    }
 }
 
 static int64_t on_item_time(void *self, const struct tape_item *item)
@@ -342,8 +357,9 @@ static void on_replay_ended(void *self)
     replay_stats(s->replay, &stats);
     publish_log_close(s->publish_log); /* whoever reads below that it has ended finds it whole */
     s->publish_log = NULL;
-    log_info("serve", "the recording has ended", "items=%llu left_out=%llu",
-             (unsigned long long)stats.items, (unsigned long long)stats.left_out);
+    log_info("serve", "the recording has ended", "items=%llu left_out=%llu answers_of_no_use=%llu",
+             (unsigned long long)stats.items, (unsigned long long)stats.left_out,
+             (unsigned long long)s->answers_unused);
 }
 
 static enum err open_replay(struct server *s, struct buf *error)
@@ -394,7 +410,7 @@ static enum err open_feed(struct server *s, struct buf *error)
                                            .mode_changed = on_feed_mode,
                                            .self = s},
                     &s->markets, error);
-    if (e != OK || s->kind == SOURCE_REPLAY) {
+    if (e != OK) {
         return e;
     }
     return feed_new(&(struct feed_opts){.loop = s->loop,
@@ -445,7 +461,7 @@ enum err server_start(struct server *s, struct buf *error)
         return ERR_IO;
     }
     enum err e = shards_start(s->shards);
-    if (e == OK && s->feed) {
+    if (e == OK && asks(s)) {
         keep_start(&s->keep, s->loop, s->cache, &s->summary, on_changed, s);
         feed_start(s->feed);
         timer_start(s->loop, &s->demand_timer, loop_now_ms(s->loop) + DEMAND_MS, demand_due, s);

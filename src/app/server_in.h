@@ -38,6 +38,7 @@ struct server {
     struct markets *markets;
     struct clock clock; /* virtual, of a replay */
     struct replay *replay;
+    uint64_t answers_unused; /* of its HTTP answers: to nothing that we know */
     struct publish_log *publish_log;
     struct collect_hook signal_hook;
     struct timer demand_timer;

@@ -12,6 +12,10 @@
 #define LATE_MS 2000
 /* A venue silent for so long has lost its series; a series so young may still get a better one. */
 #define SILENT_MS MINUTE_MS
+/* A trade that is further ahead of our clock says nothing about the exchange's. */
+#define AHEAD_MS MINUTE_MS
+/* So quiet a market may be whose feed is alive. */
+#define QUIET_MS HOUR_MS
 
 struct candles *candles_new(const struct candles_opts *opts)
 {
@@ -172,12 +176,38 @@ void candles_close_due(struct candles *c, uint32_t symbol, struct symbol_candles
     plan_close(c, s);
 }
 
+/* What the exchange's clock is at least, by a trade of that time. */
+static int64_t believed(const struct candles *c, int64_t at_ms)
+{
+    return c->now_ms && at_ms > c->now_ms + AHEAD_MS ? c->now_ms + AHEAD_MS : at_ms;
+}
+
+/* Our clock was set back: the exchange's is where its trades say, and what was closed early is open
+ * again. */
+static void set_back(const struct candles *c, struct symbol_candles *s)
+{
+    int64_t heard_ms = believed(c, s->heard_ms);
+    s->clock_ms = heard_ms > c->now_ms ? heard_ms : c->now_ms;
+    for (unsigned i = 0; i < INTERVALS; i++) {
+        struct candle *rows = candle_rows_all(&s->series[i]);
+        for (size_t at = s->series[i].count; at > 0 && close_ms(c, &rows[at - 1], i) > s->clock_ms;
+             at--) {
+            rows[at - 1].flags &= (uint8_t) ~(CANDLE_CLOSED | CANDLE_AMENDED);
+        }
+    }
+    s->closed_to_ms = s->clock_ms;
+    plan_close(c, s);
+}
+
 void candles_time(struct candles *c, int64_t now_ms)
 {
+    bool is_back = now_ms < c->now_ms;
     c->now_ms = now_ms;
     for (uint32_t id = 0; id < c->count; id++) {
         struct symbol_candles *s = c->symbols[id];
-        if (s && now_ms > s->clock_ms) {
+        if (s && is_back && now_ms < s->clock_ms) {
+            set_back(c, s);
+        } else if (s && now_ms > s->clock_ms) {
             s->clock_ms = now_ms;
             candles_close_due(c, id, s);
         }
@@ -231,6 +261,15 @@ static void start_over(struct symbol_candles *s)
     s->next_close_ms = NEVER_MS;
 }
 
+static bool has_lost(const struct candles *c, uint32_t symbol, const struct symbol_candles *s,
+                     int64_t at_ms)
+{
+    const struct candles_listener *l = &c->opts.listener;
+    int64_t silent_ms = at_ms - s->heard_ms;
+    return silent_ms > QUIET_MS ||
+           (silent_ms > SILENT_MS && !(l->is_alive && l->is_alive(l->self, symbol, s->venue)));
+}
+
 /* Whether a trade of that venue counts. */
 static bool heard(struct candles *c, const struct tick *t, struct symbol_candles *s, int64_t at_ms)
 {
@@ -253,7 +292,7 @@ static bool heard(struct candles *c, const struct tick *t, struct symbol_candles
         take_venue(c, t->symbol, s, t->venue, grid(at_ms, HOUR_MS), at_ms);
         return true;
     }
-    if (at_ms - s->heard_ms > SILENT_MS) {
+    if (has_lost(c, t->symbol, s, at_ms)) {
         int64_t from_ms = known_until(s, s->heard_ms);
         take_venue(c, t->symbol, s, t->venue, grid(from_ms, HOUR_MS), at_ms);
         return true;
@@ -364,8 +403,9 @@ void candles_trade(struct candles *c, const struct tick *t)
     if (t->kind != TICK_TRADE || !heard(c, t, s, seen.at_ms)) {
         return;
     }
-    if (seen.at_ms > s->clock_ms) {
-        s->clock_ms = seen.at_ms;
+    int64_t clock_ms = believed(c, seen.at_ms);
+    if (clock_ms > s->clock_ms) {
+        s->clock_ms = clock_ms;
         candles_close_due(c, t->symbol, s);
     }
     c->stats.trades++;

@@ -59,6 +59,9 @@ struct candles_listener {
     void (*closed)(void *self, uint32_t symbol, enum interval i, const struct candle *c);
     /* The open candle of an interval changed by a trade. May be NULL. */
     void (*changed)(void *self, uint32_t symbol, enum interval i, const struct candle *c);
+    /* Whether the venue's feed of the symbol is alive: that nobody trades there is then no reason
+     * to take another. May be NULL: silence alone counts. */
+    bool (*is_alive)(void *self, uint32_t symbol, enum market_venue v);
     void *self;
 };
 
@@ -74,11 +77,13 @@ void candles_free(struct candles *c);
 void candles_reset(struct candles *c);
 
 /* A trade of any venue; those of other venues than the series' are passed over (and make it change
- * venue when the old one was silent for 60 s of exchange time, or at once while the series is
+ * venue when the old one was silent for 60 s of exchange time, for an hour while its feed is
+ * alive, or at once while the series is
  * younger than that and the other comes first in the order; the candles under way are then a gap).
  * By exchange time; by receipt where the venue says none. */
 void candles_trade(struct candles *c, const struct tick *t);
-/* The exchange clock is at least there; closes what is due. `now_ms` is our estimate of it. */
+/* The exchange clock is at least there; closes what is due. `now_ms` is our estimate of it: from
+ * then on a trade moves the clock at most a minute ahead of it. */
 void candles_time(struct candles *c, int64_t now_ms);
 /* The feed of that venue missed trades of a symbol in [from_ms, to_ms]. */
 void candles_gap(struct candles *c, uint32_t symbol, enum market_venue v, int64_t from_ms,
@@ -95,11 +100,12 @@ const struct candle *candles_series(const struct candles *c, uint32_t symbol, en
                                     size_t *count);
 /* MARKET_VENUES: none yet. */
 enum market_venue candles_venue(const struct candles *c, uint32_t symbol);
-/* The earliest gap not yet repaired whose minutes are over, to be asked of REST as 1m candles with
- * open times from `from_ms` to before `to_ms`; false: none. Gaps older than `keep` minutes are
- * forgotten. */
-bool candles_next_gap(const struct candles *c, uint32_t *symbol, enum market_venue *v,
-                      int64_t *from_ms, int64_t *to_ms);
+/* A gap not yet repaired whose minutes are over, to be asked of REST as 1m candles with open times
+ * from `from_ms` to before `to_ms`: the one that was given the longest ago or never, of these the
+ * earliest, so that one that nobody fills does not keep the others waiting; false: none. Gaps older
+ * than `keep` minutes are forgotten. */
+bool candles_next_gap(struct candles *c, uint32_t *symbol, enum market_venue *v, int64_t *from_ms,
+                      int64_t *to_ms);
 /* History of minutes was asked for there and candles_fill() has got all there is: what is missing
  * had no trades. */
 void candles_asked(struct candles *c, uint32_t symbol, enum market_venue v, int64_t from_ms,

@@ -55,7 +55,7 @@ static void remove_hole(struct symbol_candles *s, size_t at)
 
 void candles_add_hole(struct symbol_candles *s, int64_t from_ms, int64_t to_ms)
 {
-    struct hole h = {from_ms, to_ms};
+    struct hole h = {.from_ms = from_ms, .to_ms = to_ms};
     if (from_ms >= to_ms) {
         return;
     }
@@ -146,22 +146,29 @@ void candles_gap(struct candles *c, uint32_t symbol, enum market_venue v, int64_
     candles_mark_gap(c, symbol, from_ms, to_ms);
 }
 
-bool candles_next_gap(const struct candles *c, uint32_t *symbol, enum market_venue *v,
-                      int64_t *from_ms, int64_t *to_ms)
+bool candles_next_gap(struct candles *c, uint32_t *symbol, enum market_venue *v, int64_t *from_ms,
+                      int64_t *to_ms)
 {
-    bool found = false;
+    struct hole *next = NULL;
     for (uint32_t id = 0; id < c->count; id++) {
-        const struct symbol_candles *s = c->symbols[id];
-        if (s && s->hole_count > 0 && s->holes[0].to_ms + (int64_t)c->opts.late_ms <= s->clock_ms &&
-            (!found || s->holes[0].from_ms < *from_ms)) {
-            *symbol = id;
-            *v = s->venue;
-            *from_ms = s->holes[0].from_ms;
-            *to_ms = s->holes[0].to_ms;
-            found = true;
+        struct symbol_candles *s = c->symbols[id];
+        for (size_t i = 0; s && i < s->hole_count; i++) {
+            struct hole *h = &s->holes[i];
+            bool over = h->to_ms + (int64_t)c->opts.late_ms <= s->clock_ms;
+            if (over && (!next || h->given < next->given ||
+                         (h->given == next->given && h->from_ms < next->from_ms))) {
+                *symbol = id;
+                *v = s->venue;
+                next = h;
+            }
         }
     }
-    return found;
+    if (next) {
+        *from_ms = next->from_ms;
+        *to_ms = next->to_ms;
+        next->given = ++c->turns;
+    }
+    return next != NULL;
 }
 
 /* ---- longer candles of shorter ones ---- */
@@ -335,9 +342,6 @@ static bool take_row(struct candles *c, uint32_t symbol, enum interval i, const 
     }
     if (r->flags & CANDLE_GAP) { /* stored so: still to be repaired */
         flags = CANDLE_CLOSED | CANDLE_GAP;
-        if (i == INTERVAL_1M) {
-            candles_add_hole(s, r->open_ms, end_ms);
-        }
     } else if (was_hole || (old && old->flags & CANDLE_GAP)) {
         flags |= CANDLE_REPAIRED;
     }
@@ -380,6 +384,26 @@ static void note_known(struct symbol_candles *s, enum interval i, int64_t from_m
     }
 }
 
+/* Between the first and the last of these minutes all are known but those that say gap. */
+static uint64_t close_but_gaps(struct symbol_candles *s, const struct candle *rows, size_t count)
+{
+    uint64_t vanished = 0;
+    int64_t from_ms = rows[0].open_ms;
+    for (size_t k = 0; k < count; k++) {
+        int64_t end_ms = rows[k].open_ms + MINUTE_MS;
+        if (!(rows[k].flags & CANDLE_GAP)) {
+            continue;
+        }
+        if (from_ms < rows[k].open_ms) {
+            vanished += close_holes(s, from_ms, rows[k].open_ms);
+        }
+        candles_add_hole(s, rows[k].open_ms, end_ms);
+        from_ms = end_ms;
+    }
+    int64_t to_ms = rows[count - 1].open_ms + MINUTE_MS;
+    return vanished + (from_ms < to_ms ? close_holes(s, from_ms, to_ms) : 0);
+}
+
 size_t candles_fill(struct candles *c, uint32_t symbol, enum market_venue v, enum interval i,
                     const struct candle *rows, size_t count)
 {
@@ -402,12 +426,7 @@ size_t candles_fill(struct candles *c, uint32_t symbol, enum market_venue v, enu
             taken += take_row(c, symbol, i, &sorted[k]);
         }
         if (i == INTERVAL_1M) {
-            c->stats.repaired += close_holes(s, from_ms, to_ms);
-            for (size_t k = 0; k < count; k++) {
-                if (sorted[k].flags & CANDLE_GAP) {
-                    candles_add_hole(s, sorted[k].open_ms, sorted[k].open_ms + MINUTE_MS);
-                }
-            }
+            c->stats.repaired += close_but_gaps(s, sorted, count);
         }
         make_longer(c, symbol, i, from_ms, to_ms);
         candles_close_due(c, symbol, s);

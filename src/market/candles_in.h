@@ -13,6 +13,7 @@
 /* Minutes [from_ms, to_ms) of which trades are missing. */
 struct hole {
     int64_t from_ms, to_ms;
+    uint64_t given; /* in which turn candles_next_gap() gave it last; 0: never */
 };
 
 struct symbol_candles {
@@ -36,6 +37,7 @@ struct candles {
     struct symbol_candles **symbols; /* by id; NULL: nothing yet */
     size_t count;
     struct candles_stats stats;
+    uint64_t turns; /* of candles_next_gap() */
     int64_t now_ms; /* as candles_time() last said */
 };
 

@@ -211,6 +211,38 @@ static void make_all_anew(struct market *m, int64_t now_ms)
     }
 }
 
+/* ---- our clock ---- */
+
+static void no_later(int64_t *at_ms, int64_t now_ms)
+{
+    *at_ms = *at_ms < now_ms ? *at_ms : now_ms;
+}
+
+/* Our clock was set back: what was said later than now was said now, at the latest. Else it would
+ * stay young until that time comes again. */
+static void set_back(struct market *m, int64_t now_ms)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        struct quote_state *s = &m->symbols[i]->state;
+        for (int v = 0; v < MARKET_VENUES; v++) {
+            no_later(&s->quote.feeds[v].confirmed_ms, now_ms);
+            no_later(&s->quote.feeds[v].received_ms, now_ms);
+            no_later(&s->feeds[v].last_received_ms, now_ms);
+            no_later(&s->feeds[v].book_received_ms, now_ms);
+            no_later(&s->feeds[v].good_ms, now_ms);
+        }
+        s->next_change_ms = now_ms;
+    }
+}
+
+static void take_now(struct market *m, int64_t now_ms)
+{
+    if (now_ms < m->now_ms) {
+        set_back(m, now_ms);
+    }
+    m->now_ms = now_ms;
+}
+
 /* ---- what feeds say ---- */
 
 static void raise_up(struct symbol *s, enum market_venue v, int64_t now_ms)
@@ -225,7 +257,7 @@ enum err market_apply(struct market *m, const struct tick *t, int64_t now_ms)
     assert(t->symbol < m->count && t->venue < MARKET_VENUES);
     struct symbol *s = m->symbols[t->symbol];
     struct feed_quote *f = &s->state.quote.feeds[t->venue];
-    m->now_ms = now_ms;
+    take_now(m, now_ms);
     enum err e = quote_check(&s->state, t, now_ms);
     if (e == ERR_RANGE) {
         s->state.feeds[t->venue].implausible = true;
@@ -252,6 +284,20 @@ enum err market_apply(struct market *m, const struct tick *t, int64_t now_ms)
     return e;
 }
 
+enum err market_late(struct market *m, const struct tick *t, int64_t now_ms)
+{
+    assert(t->symbol < m->count && t->venue < MARKET_VENUES && t->kind == TICK_TRADE);
+    struct symbol *s = m->symbols[t->symbol];
+    take_now(m, now_ms);
+    enum err e = quote_plausible(&s->state, t, now_ms);
+    if (e != OK) {
+        s->state.quote.feeds[t->venue].rejected++;
+    } else if (m->opts.listener.trade) {
+        m->opts.listener.trade(m->opts.listener.self, t);
+    }
+    return e;
+}
+
 static void confirm_one(struct market *m, struct symbol *s, enum market_venue v, int64_t now_ms)
 {
     struct feed_quote *f = &s->state.quote.feeds[v];
@@ -268,7 +314,7 @@ static void confirm_one(struct market *m, struct symbol *s, enum market_venue v,
 void market_confirm(struct market *m, enum market_venue v, uint32_t symbol, int64_t now_ms)
 {
     assert(v < MARKET_VENUES);
-    m->now_ms = now_ms;
+    take_now(m, now_ms);
     if (symbol != MARKET_NO_SYMBOL) {
         assert(symbol < m->count);
         confirm_one(m, m->symbols[symbol], v, now_ms);
@@ -317,7 +363,7 @@ void market_down(struct market *m, enum market_venue v, uint32_t symbol, const c
 
 void market_age(struct market *m, int64_t now_ms)
 {
-    m->now_ms = now_ms;
+    take_now(m, now_ms);
     if (m->usdt != MARKET_NO_SYMBOL && now_ms >= m->symbols[m->usdt]->state.next_change_ms) {
         make_and_tell(m, m->symbols[m->usdt], now_ms);
     }

@@ -14,7 +14,8 @@
  * places as the feeds in it write. One instrument of a venue a symbol: ids and prices share one
  * state.
  *
- * Pure state of the main thread: times are arguments, what changed goes up through the listener.
+ * Pure state of the main thread: times are arguments (when our clock is set back, what was said
+ * later than that counts as said then), what changed goes up through the listener.
  * The listener is called from inside apply/confirm/age; it must not call back into the market but
  * for reading. SPDX-License-Identifier: MIT */
 #ifndef MARKET_MARKET_H
@@ -73,7 +74,7 @@ struct feed_quote {
 struct quote {
     bool known;
     bool stale;         /* no fresh feed: the last price stands, with its age, change and range */
-    const char *reason; /* why stale or unknown; "" else */
+    const char *reason; /* why stale, unknown, or in USDT and without a volume; "" else */
     bool usdt;          /* the price is in USDT: no rate is known */
     struct decimal price;
     struct decimal bid, ask;               /* medians of the feeds used, converted; 0: unknown */
@@ -122,10 +123,13 @@ const char *market_symbol(const struct market *m, uint32_t id);
 
 /* Takes a tick. ERR_RANGE: implausible (not above 0, more than 50 % from the venue's last good
  * price within a minute unless another fresh feed agrees within 5 %, a bid above its ask, a time
- * more than 10 min ahead), the old stays, counted, no sign of life; ERR_EXISTS: a trade id already
- * seen (not newer than the last), dropped, but a sign of life. A lower id that is more than a
- * minute newer by the venue's time begins a new count. */
+ * more than 10 min ahead, a trade more than a day old), the old stays, counted, no sign of life;
+ * ERR_EXISTS: a trade id already seen (not newer than the last), dropped, but a sign of life. A
+ * lower id that is more than a minute newer by the venue's time begins a new count. */
 enum err market_apply(struct market *m, const struct tick *t, int64_t now_ms) MUST_CHECK;
+/* A trade that was missed and comes after newer ones: looked over in the same way but for its id,
+ * and no news for the price, nor a sign of life. OK: the listener's `trade` got it. */
+enum err market_late(struct market *m, const struct tick *t, int64_t now_ms) MUST_CHECK;
 /* A sign of life: the feed says that what it said still holds (heartbeat). MARKET_NO_SYMBOL: for
  * all symbols of the venue but those that are down by themselves. Without effect while the last
  * thing that the feed said was implausible. */

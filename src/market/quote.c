@@ -5,6 +5,7 @@
 
 #define MINUTE_MS ((int64_t)60 * 1000)
 #define AHEAD_MAX_MS (10 * MINUTE_MS)
+#define DAY_MS (24 * 60 * MINUTE_MS)
 #define JUMP_MAX 0.50  /* against the last good price */
 #define AGREE_MAX 0.05 /* another feed that says so too */
 /* A wider book says no price: its middle is nobody's offer. */
@@ -108,15 +109,17 @@ static enum err check_values(const struct tick *t)
     return ERR_RANGE;
 }
 
-enum err quote_check(const struct quote_state *s, const struct tick *t, int64_t now_ms)
+static bool time_can_be(const struct tick *t, int64_t now_ms)
+{
+    bool old = t->kind == TICK_TRADE && t->exchange_ms != 0 && t->exchange_ms < now_ms - DAY_MS;
+    return !old && t->exchange_ms <= now_ms + AHEAD_MAX_MS;
+}
+
+enum err quote_plausible(const struct quote_state *s, const struct tick *t, int64_t now_ms)
 {
     const struct feed_state *f = &s->feeds[t->venue];
     struct decimal price;
-    if (t->kind == TICK_TRADE && t->id != 0 && t->id <= f->trade_id &&
-        t->exchange_ms <= f->trade_ms + MINUTE_MS) {
-        return ERR_EXISTS;
-    }
-    if (check_values(t) != OK || t->exchange_ms > now_ms + AHEAD_MAX_MS) {
+    if (check_values(t) != OK || !time_can_be(t, now_ms)) {
         return ERR_RANGE;
     }
     if (f->good > 0 && now_ms - f->good_ms <= MINUTE_MS && price_in(t, &price)) {
@@ -126,6 +129,16 @@ enum err quote_check(const struct quote_state *s, const struct tick *t, int64_t 
         }
     }
     return OK;
+}
+
+enum err quote_check(const struct quote_state *s, const struct tick *t, int64_t now_ms)
+{
+    const struct feed_state *f = &s->feeds[t->venue];
+    if (t->kind == TICK_TRADE && t->id != 0 && t->id <= f->trade_id &&
+        t->exchange_ms <= f->trade_ms + MINUTE_MS) {
+        return ERR_EXISTS;
+    }
+    return quote_plausible(s, t, now_ms);
 }
 
 /* ---- keeping ---- */
@@ -150,7 +163,7 @@ static void keep_trade(struct feed_state *f, const struct tick *t)
     if (t->id != 0) {
         f->trade_id = t->id;
         f->trade_ms = t->exchange_ms;
-    } else if (f->has_last && t->exchange_ms < f->last_exchange_ms) {
+    } else if (f->has_last && t->exchange_ms != 0 && t->exchange_ms < f->last_exchange_ms) {
         return; /* late: good for its candle, but no longer the last */
     }
     keep_last(f, t, true);
@@ -527,7 +540,7 @@ static void make_price(struct quote_state *s, double rate)
     drop_outliers(s, &c);
     q->known = true;
     q->stale = false;
-    q->reason = "";
+    q->reason = in_usdt ? "the USDT/USD rate is not known: the price is in USDT" : "";
     q->usdt = in_usdt;
     q->used = 0;
     q->price = median_of(s, &c, in_usdt, rate);

@@ -35,6 +35,8 @@ struct quote_state {
 void quote_reset(struct quote_state *s);
 /* Looks a tick over: OK, ERR_RANGE or ERR_EXISTS as market_apply() has it. */
 enum err quote_check(const struct quote_state *s, const struct tick *t, int64_t now_ms);
+/* Whether it can be, whatever its id: OK or ERR_RANGE. */
+enum err quote_plausible(const struct quote_state *s, const struct tick *t, int64_t now_ms);
 /* Keeps what a tick that was looked over says. */
 void quote_keep(struct quote_state *s, const struct tick *t, int64_t now_ms);
 /* Makes the quote anew; `rate` may be NaN. True: something a reader sees changed, and the version

@@ -371,7 +371,7 @@ void signal_settle(struct signal_state *state, const struct bar *bars, size_t co
     while (count > 0 && bars[count - 1].open_ms > now_ms - interval_ms) {
         count--;
     }
-    *state = (struct signal_state){0};
+    state->side = SIGNAL_HOLD;
     for (size_t used = SIGNAL_BARS; used < count; used++) {
         struct signal unused;
         signal_of(state, bars, used, interval_ms, bars[used - 1].open_ms + interval_ms, &unused);

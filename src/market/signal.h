@@ -78,9 +78,9 @@ struct signal_state {
  * `state` on; bad data takes it back to HOLD. */
 void signal_of(struct signal_state *state, const struct bar *bars, size_t count,
                int64_t interval_ms, int64_t now_ms, struct signal *out);
-/* The state as it would be had every candle of `bars` that has SIGNAL_BARS up to it been looked at
+/* The side as it would be had every candle of `bars` that has SIGNAL_BARS up to it been looked at
  * when it closed, the last one excepted: what a restarted server calls before signal_of(), so that
- * its hysteresis does not begin anew. */
+ * its hysteresis does not begin anew. What was said before stays said. */
 void signal_settle(struct signal_state *state, const struct bar *bars, size_t count,
                    int64_t interval_ms, int64_t now_ms);
 /* Whether this signal says something new (another side, or strength by SIGNAL_STRENGTH_STEP);

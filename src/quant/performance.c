@@ -10,6 +10,9 @@ enum indicator_gap perf_sharpe(const double *returns, size_t count, double rf, d
                                double *out)
 {
     double mean, sd;
+    if (count < PERF_MIN_RETURNS) {
+        return INDICATOR_TOO_FEW;
+    }
     enum indicator_gap gap = stat_mean_sd(returns, count, &mean, &sd);
     if (gap == INDICATOR_OK) {
         *out = (mean - rf / per_year) / sd * sqrt(per_year);
@@ -21,7 +24,7 @@ enum indicator_gap perf_sortino(const double *returns, size_t count, double mar,
                                 double *out)
 {
     double mean, squares = 0;
-    if (count < 2 || stat_mean(returns, count, &mean) != INDICATOR_OK) {
+    if (count < PERF_MIN_RETURNS || stat_mean(returns, count, &mean) != INDICATOR_OK) {
         return INDICATOR_TOO_FEW;
     }
     for (size_t i = 0; i < count; i++) {

@@ -6,6 +6,10 @@
 #define QUANT_PERFORMANCE_H
 #include "quant/indicator.h"
 
+/* Of fewer returns a ratio to their scatter says nothing (five days can make a Sharpe of 15):
+ * TOO_FEW of it for Sharpe and Sortino. */
+#define PERF_MIN_RETURNS 30
+
 /* (mean - rf/P) / sd(n-1) * sqrt(P). */
 enum indicator_gap perf_sharpe(const double *returns, size_t count, double rf, double per_year,
                                double *out);

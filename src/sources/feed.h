@@ -114,6 +114,8 @@ struct feed_rest {
     size_t job_count;
     struct feed_job *busy;
     struct fetch_job *flight;
+    struct buf url; /* of the flight */
+    bool recorded;  /* a replay: its recording has answers of this venue */
     uint64_t list_due_ms;
     uint32_t list_failures;
     struct weight *weight;
@@ -157,9 +159,10 @@ struct feed_venue {
     size_t history_max; /* rows of one answer */
     void (*candles_path)(struct buf *out, const struct feed_row *row, enum interval i, size_t count,
                          int64_t before_ms, int64_t now_ms);
-    /* `newest_is_open`: the last row by time is the candle under way. */
+    /* `newest_is_open`: the last row by time is the candle under way. `leaves_out_quiet`: a candle
+     * without trades has no row. */
     enum err (*read_candles)(struct str body, feed_candle_fn candle, void *self, const char **why);
-    bool newest_is_open;
+    bool newest_is_open, leaves_out_quiet;
 };
 
 extern const struct feed_venue feed_venue_binance, feed_venue_coinbase, feed_venue_kraken;
@@ -195,6 +198,7 @@ struct venue_feed {
     int64_t lag_ms;
     bool has_lag;
     uint64_t replay_confirm_ms;
+    size_t replay_connections;
 };
 
 struct feeds {
@@ -269,6 +273,15 @@ void feed_rest_repair(struct venue_feed *vf, struct feed_row *row, const struct 
 void feed_rest_history(struct venue_feed *vf, struct feed_row *row, enum interval i, size_t count,
                        int64_t before_ms);
 void feed_rest_stop(struct venue_feed *vf);
+/* What came of a job, live or recorded, goes up; `job` is the caller's. Whether it is of use. */
+enum err feed_rest_take(struct venue_feed *vf, const struct feed_job *job,
+                        const struct fetch_answer *a);
+
+/* feed_purpose.c: what was asked of a venue's REST, in words that a recording keeps */
+void feed_purpose_write(struct buf *out, const char *instrument, const struct feed_job *job);
+/* Fills kind, hole, interval and before_ms of `job`; `instrument` is a slice of `text`, "" for the
+ * list. False: no such words. */
+bool feed_purpose_read(struct str text, struct str *instrument, struct feed_job *job);
 
 /* feed_count.c: metrics, one of each a venue */
 enum feed_count {

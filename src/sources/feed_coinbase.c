@@ -159,4 +159,5 @@ const struct feed_venue feed_venue_coinbase = {
     .history_max = 300,
     .candles_path = candles_path,
     .read_candles = read_candles,
+    .leaves_out_quiet = true,
 };

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "sources/feed.h"
+#include "sources/recorded.h"
 
 #define JOBS_MAX 5000
 #define LIST_EVERY_MS (6u * 3600 * 1000)
@@ -17,6 +18,8 @@
 #define OFFERED_MAX 20000
 /* Answers that make one history of longer candles. */
 #define HISTORY_PARTS 4
+/* A candle that is over may take so long to come into the answers. */
+#define QUIET_MS 60000
 
 static void job_free(struct feed_job *job)
 {
@@ -51,6 +54,7 @@ void feed_rest_stop(struct venue_feed *vf)
         job_free(containerof(node, struct feed_job, node));
     }
     r->job_count = 0;
+    buf_fini(&r->url);
 }
 
 static struct feed_job *add_job(struct venue_feed *vf, enum feed_job_kind kind, size_t row)
@@ -214,7 +218,7 @@ static enum err end_repair(struct venue_feed *vf, const struct feed_job *job, en
 struct rows {
     struct candle *rows;
     size_t count, cap;
-    int64_t newest_ms;
+    int64_t oldest_ms, newest_ms;
 };
 
 static void on_candle(void *self, const struct candle *c)
@@ -225,7 +229,35 @@ static void on_candle(void *self, const struct candle *c)
         r->rows = mem_resize(r->rows, r->cap * sizeof(*r->rows));
     }
     r->rows[r->count++] = *c;
+    r->oldest_ms = r->count == 1 || c->open_ms < r->oldest_ms ? c->open_ms : r->oldest_ms;
     r->newest_ms = c->open_ms > r->newest_ms ? c->open_ms : r->newest_ms;
+}
+
+/* The time that an answer says everything about: that of its rows, also of empty and open ones, and
+ * where quiet candles have no row and it is not full, all that was asked for. */
+static void tell_asked(const struct venue_feed *vf, const struct feed_job *job,
+                       const struct rows *r)
+{
+    const struct feeds_opts *o = &vf->owner->opts;
+    int64_t step_ms = interval_ms(job->interval);
+    int64_t now_ms = loop_wall_ms(o->loop);
+    int64_t end_ms = job->before_ms > 0 && job->before_ms < now_ms ? job->before_ms : now_ms;
+    int64_t asked_ms = end_ms / step_ms * step_ms - (int64_t)job->count * step_ms;
+    bool known = job->count > 0; /* how many were asked for */
+    int64_t from_ms = !known || r->oldest_ms > asked_ms ? r->oldest_ms : asked_ms;
+    int64_t to_ms = r->newest_ms < end_ms - step_ms ? r->newest_ms + step_ms : end_ms;
+    if (vf->venue->leaves_out_quiet && r->count < job->count) {
+        int64_t quiet_ms = end_ms < now_ms - QUIET_MS ? end_ms : now_ms - QUIET_MS;
+        from_ms = asked_ms;
+        to_ms = r->count > 0 && to_ms > quiet_ms ? to_ms : quiet_ms;
+    } else if (r->count == 0) {
+        return;
+    }
+    to_ms -= to_ms % step_ms;
+    if (o->asked && from_ms < to_ms) {
+        o->asked(o->self, (enum market_venue)vf->venue->id, vf->rows[job->row]->symbol,
+                 job->interval, from_ms, to_ms);
+    }
 }
 
 /* Only those that are over, by our clock and by the venue's. */
@@ -252,12 +284,14 @@ static enum err end_history(struct venue_feed *vf, const struct feed_job *job, s
     const struct feeds_opts *o = &vf->owner->opts;
     struct rows r = {0};
     enum err e = vf->venue->read_candles(body, on_candle, &r, why);
+    struct rows all = r;
     if (e == OK) {
         keep_closed(vf, job, &r);
         if (r.count > 0) {
             o->history(o->self, (enum market_venue)vf->venue->id, vf->rows[job->row]->symbol,
                        job->interval, r.rows, r.count);
         }
+        tell_asked(vf, job, &all);
     }
     mem_free(r.rows);
     return e;
@@ -322,34 +356,55 @@ static enum err check(const struct fetch_answer *a, const char **why)
     return OK;
 }
 
-static void on_answer(void *self, const struct fetch_answer *a)
+enum err feed_rest_take(struct venue_feed *vf, const struct feed_job *job,
+                        const struct fetch_answer *a)
 {
     static const char *const names[] = {"instruments", "trades", "candles"};
-    struct venue_feed *vf = self;
     struct feed_rest *r = &vf->rest;
-    struct feed_job *job = r->busy;
     const char *why = "";
     enum err e = check(a, &why);
-    r->flight = NULL;
-    r->busy = NULL;
-    obey(vf, a);
-    if (e == OK) {
-        feeds_mark(vf->owner, a->upstream);
-        weigh(vf, a, job->kind == JOB_LIST);
-    }
-    if (job->kind == JOB_LIST) {
-        e = e == OK ? read_list(vf, a->body, &why) : e;
-        plan_list(vf, e, a->status);
-    } else if (job->kind == JOB_REPAIR) {
+    if (job->kind == JOB_REPAIR) {
         e = end_repair(vf, job, e, a->body, &why);
     } else if (e == OK) {
-        e = end_history(vf, job, a->body, &why);
+        e = job->kind == JOB_LIST ? read_list(vf, a->body, &why)
+                                  : end_history(vf, job, a->body, &why);
     }
     r->reason[0] = '\0';
     if (e != OK) {
         snprintf(r->reason, sizeof(r->reason), "REST (%s): %s", names[job->kind], why);
         log_warn("feeds", "REST did not answer well", "venue=%s asked=%s status=%d why=%s",
                  venue_name(vf->venue->id), names[job->kind], a->status, log_quote(str_of(why)));
+    }
+    return e;
+}
+
+static void record(struct venue_feed *vf, const struct feed_job *job, const struct fetch_answer *a)
+{
+    const struct feeds_opts *o = &vf->owner->opts;
+    struct buf purpose = {0};
+    feed_purpose_write(&purpose, job->kind == JOB_LIST ? "" : vf->rows[job->row]->instrument, job);
+    recorded_write(o->recorder, loop_clock(o->loop), venue_name(vf->venue->id),
+                   buf_str(&vf->rest.url), buf_str(&purpose), a);
+    buf_fini(&purpose);
+}
+
+static void on_answer(void *self, const struct fetch_answer *a)
+{
+    struct venue_feed *vf = self;
+    struct feed_rest *r = &vf->rest;
+    struct feed_job *job = r->busy;
+    const char *why;
+    record(vf, job, a);
+    r->flight = NULL;
+    r->busy = NULL;
+    obey(vf, a);
+    if (check(a, &why) == OK) {
+        feeds_mark(vf->owner, a->upstream);
+        weigh(vf, a, job->kind == JOB_LIST);
+    }
+    enum err e = feed_rest_take(vf, job, a);
+    if (job->kind == JOB_LIST) {
+        plan_list(vf, e, a->status);
     }
     mem_free(job);
 }
@@ -359,23 +414,23 @@ static void start(struct venue_feed *vf, struct feed_job *job)
     static const uint32_t max_bytes[] = {0, TRADES_MAX_BYTES, CANDLES_MAX_BYTES};
     const struct feed_venue *venue = vf->venue;
     struct fetch *fetch = vf->owner->opts.fetch;
-    struct buf url = {0};
-    buf_printf(&url, "%s", vf->rest_url);
+    struct buf *url = &vf->rest.url;
+    buf_clear(url);
+    buf_printf(url, "%s", vf->rest_url);
     if (job->kind == JOB_LIST) {
-        buf_printf(&url, "%s", venue->list_path);
+        buf_printf(url, "%s", venue->list_path);
     } else if (job->kind == JOB_REPAIR) {
-        venue->trades_path(&url, vf->rows[job->row], &job->hole);
+        venue->trades_path(url, vf->rows[job->row], &job->hole);
     } else {
-        venue->candles_path(&url, vf->rows[job->row], job->interval, job->count, job->before_ms,
+        venue->candles_path(url, vf->rows[job->row], job->interval, job->count, job->before_ms,
                             loop_wall_ms(vf->owner->opts.loop));
     }
-    struct fetch_request request = {.url = buf_str(&url), .max_bytes = max_bytes[job->kind]};
+    struct fetch_request request = {.url = buf_str(url), .max_bytes = max_bytes[job->kind]};
     if (job->kind == JOB_LIST) {
         request.max_bytes = venue->list_max_bytes;
     }
     vf->rest.busy = job;
     vf->rest.flight = fetch->ops->start(fetch, &request, on_answer, vf);
-    buf_fini(&url);
 }
 
 void feed_rest_tick(struct venue_feed *vf)

@@ -11,6 +11,8 @@
 
 #define HOLE_PATIENCE_MS 500
 #define AHEAD_PATIENCE_MS 2000
+/* In a replay, for the answer: longer than a venue that is asked too often is left alone. */
+#define RECORDED_PATIENCE_MS 360000
 #define BAD_FRAMES_MAX 10
 /* Ids that fall back by more than this much time begin anew. */
 #define ANEW_MS 60000
@@ -56,7 +58,8 @@ static void add_hole(struct venue_feed *vf, struct feed_row *row, uint64_t from,
                              .to_ms = to_ms > row->last_trade_ms ? to_ms : row->last_trade_ms,
                              .since_ms = loop_now_ms(vf->owner->opts.loop)};
     feed_count(vf, FEED_GAPS);
-    if (!vf->owner->opts.fetch || to - from >= FEED_REPAIR_MAX) {
+    bool may_come = vf->owner->opts.fetch || vf->rest.recorded;
+    if (!may_come || to - from >= FEED_REPAIR_MAX) {
         feed_take_gap(vf, row, &hole);
         return;
     }
@@ -83,6 +86,15 @@ static bool fills_hole(struct feed_row *row, uint64_t id)
     return false;
 }
 
+/* A replay's recording has no answer for the hole, it seems. */
+static void give_up(struct venue_feed *vf, struct feed_row *row, size_t i)
+{
+    if (loop_now_ms(vf->owner->opts.loop) - row->holes[i].since_ms >= RECORDED_PATIENCE_MS) {
+        feed_take_gap(vf, row, &row->holes[i]);
+        drop_hole(row, i);
+    }
+}
+
 void feed_take_look(struct venue_feed *vf, struct feed_row *row)
 {
     uint64_t now_ms = loop_now_ms(vf->owner->opts.loop);
@@ -93,7 +105,9 @@ void feed_take_look(struct venue_feed *vf, struct feed_row *row)
     }
     for (size_t i = 0; i < row->hole_count; i++) {
         struct feed_hole *hole = &row->holes[i];
-        if (!hole->asked && now_ms - hole->since_ms >= HOLE_PATIENCE_MS) {
+        if (!vf->owner->opts.fetch) {
+            give_up(vf, row, i);
+        } else if (!hole->asked && now_ms - hole->since_ms >= HOLE_PATIENCE_MS) {
             hole->asked = true;
             feed_rest_repair(vf, row, hole);
         }
@@ -166,7 +180,10 @@ static void take_trade(const struct taking *t, struct feed_row *row, const struc
         }
         return;
     }
-    if (anew) {
+    if (anew) { /* who knows what passed for doubled until now */
+        struct feed_hole hidden = {
+            .from = e->id, .to = e->id, .from_ms = row->last_trade_ms, .to_ms = time_ms};
+        feed_take_gap(t->vf, row, &hidden);
         row->given_id = 0;
         row->ahead_id = 0;
     } else if (e->id > 0 && row->last_id > 0 && e->first_id > row->last_id + 1) {

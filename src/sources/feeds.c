@@ -141,6 +141,60 @@ void feeds_replay_frame(struct feeds *f, enum market_venue v, struct str frame)
     feed_take_frame(&f->venues[v], NULL, frame);
 }
 
+void feeds_replay_opened(struct feeds *f, enum market_venue v)
+{
+    f->venues[v].replay_connections++;
+}
+
+void feeds_replay_closed(struct feeds *f, enum market_venue v, int code)
+{
+    struct venue_feed *vf = &f->venues[v];
+    vf->replay_connections -= vf->replay_connections > 0;
+    for (size_t i = 0; i < vf->row_count; i++) {
+        struct feed_row *row = vf->rows[i];
+        if (row->seen && code != 1000 && vf->replay_connections == 0) {
+            row->seen = false;
+            f->opts.down(f->opts.self, v, row->symbol, "the connection broke");
+        }
+    }
+}
+
+/* The part of a hole of ours that the answer is for; false: it is filled, or given up. */
+static bool claim_hole(struct feed_row *row, struct feed_hole *asked)
+{
+    for (size_t i = 0; i < row->hole_count; i++) {
+        struct feed_hole *hole = &row->holes[i];
+        if (hole->from <= asked->to && hole->to >= asked->from) {
+            hole->asked = true;
+            *asked = *hole;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool feeds_take_recorded(struct feeds *f, enum market_venue v, struct str purpose,
+                         const struct fetch_answer *a)
+{
+    struct venue_feed *vf = &f->venues[v];
+    struct str instrument;
+    struct feed_job job;
+    if (!feed_purpose_read(purpose, &instrument, &job)) {
+        return false;
+    }
+    vf->rest.recorded = true;
+    if (job.kind != JOB_LIST) {
+        struct feed_row *row = feed_row_find(vf, instrument);
+        row = row ? row : feed_row_adopt(vf, instrument);
+        if (!row || (job.kind == JOB_REPAIR && !claim_hole(row, &job.hole))) {
+            return row != NULL;
+        }
+        job.row = row->index;
+    }
+    (void)feed_rest_take(vf, &job, a); /* it has said what was wrong */
+    return true;
+}
+
 static void first_time(void *self, const struct exchange_event *e)
 {
     int64_t *ms = self;

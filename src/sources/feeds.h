@@ -47,6 +47,10 @@ struct feeds_opts {
     /* Closed candles of REST, any order; borrowed. */
     void (*history)(void *self, enum market_venue v, uint32_t symbol, enum interval i,
                     const struct candle *rows, size_t count);
+    /* An answer of REST, given out before if it has candles, has all there are in [from_ms, to_ms):
+     * where it has none, nobody traded. May be NULL. */
+    void (*asked)(void *self, enum market_venue v, uint32_t symbol, enum interval i,
+                  int64_t from_ms, int64_t to_ms);
     /* A handshake said that it is simulated or recorded. Comes before the first tick of it. */
     void (*mode_changed)(void *self, enum market_mode mode);
     /* The list of what can be watched grew: symbols that some venue offers in USD or USDT. May be
@@ -77,6 +81,15 @@ void feeds_ask_history(struct feeds *f, enum market_venue v, uint32_t symbol, en
 /* A frame of a recording, as if it had just come from that venue: the same parsing and the same
  * callbacks as live (liveness, ids, gaps), without a connection. */
 void feeds_replay_frame(struct feeds *f, enum market_venue v, struct str frame);
+/* A connection of a recording was made, or ended with a close code: when the last one of a venue
+ * breaks (1000 is our own doing), its prices are down until it says new ones. */
+void feeds_replay_opened(struct feeds *f, enum market_venue v);
+void feeds_replay_closed(struct feeds *f, enum market_venue v, int code);
+/* An answer of a venue's REST in a recording, to what `purpose` says (struct record), as if it had
+ * just come: lists, repaired trades, history. After the first one of a venue, holes in ids wait for
+ * theirs; before, and where there is none, they are gaps at once. False: the words mean nothing. */
+bool feeds_take_recorded(struct feeds *f, enum market_venue v, struct str purpose,
+                         const struct fetch_answer *a);
 /* The venue's own time of a frame, Unix ms, for recordings that have none; 0: it says none. */
 int64_t feeds_frame_time(enum market_venue v, struct str frame);
 

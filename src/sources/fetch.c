@@ -3,6 +3,51 @@
 
 #include "base/clock.h"
 
+static const struct fault {
+    enum err err;
+    const char *word, *why;
+} faults[] = {
+    {OK, "", ""},
+    {ERR_LIMIT, "too_large", "the answer is larger than it may be"},
+    {ERR_TIMEOUT, "timeout", "no complete answer within 10 s"},
+    {ERR_REFUSED, "refused", "the connection was refused"},
+    {ERR_NOT_FOUND, "no_host", "the host name is not known"},
+    {ERR_TLS, "tls", "the secure connection failed or its certificate is not trusted"},
+    {ERR_UNSUPPORTED, "address", "the address is not an http:// or https:// one"},
+    {ERR_CLOSED, "closed", "the connection was closed before the answer was complete"},
+    {ERR_IO, "failed", "the transfer failed"},
+};
+
+static const struct fault *fault_of(enum err e)
+{
+    for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+        if (faults[i].err == e) {
+            return &faults[i];
+        }
+    }
+    return fault_of(ERR_IO);
+}
+
+const char *fetch_why(enum err e)
+{
+    return fault_of(e)->why;
+}
+
+const char *fetch_error_word(enum err e)
+{
+    return fault_of(e)->word;
+}
+
+enum err fetch_error_of_word(struct str word)
+{
+    for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+        if (str_eq(word, str_of(faults[i].word))) {
+            return faults[i].err;
+        }
+    }
+    return ERR_IO;
+}
+
 uint64_t fetch_retry_after_ms(struct str value, int64_t now_wall_ms)
 {
     uint64_t seconds = 0;

@@ -57,6 +57,14 @@ struct fetch {
 enum err fetch_curl_new(struct loop *l, const struct outward *outward,
                         struct fetch **out) MUST_CHECK;
 
+/* Why there was no answer, a sentence without secrets (curl's own text may quote the URL) where
+ * nothing more exact is known; "" for OK. */
+const char *fetch_why(enum err e);
+/* The same in a word for recordings ("timeout"; "" for OK), and back (ERR_IO for what is no such
+ * word). Errors without a word of their own are "failed". */
+const char *fetch_error_word(enum err e);
+enum err fetch_error_of_word(struct str word);
+
 /* Retry-After (RFC 9110 10.2.3): seconds or a date; milliseconds from `now_wall_ms`, 0 when it is
  * absent, unreadable, nothing or past. */
 uint64_t fetch_retry_after_ms(struct str value, int64_t now_wall_ms);

@@ -75,26 +75,6 @@ static enum err err_of(const struct fetch_job *job, CURLcode code)
     }
 }
 
-/* curl's own error text may quote the URL; these sentences don't. */
-static const char *why_of(enum err e, bool proxied)
-{
-    switch (e) {
-    case OK:
-        return "";
-    case ERR_LIMIT:
-        return "the answer is larger than it may be";
-    case ERR_TIMEOUT:
-        return proxied ? "no complete answer by way of the proxy within 10 s"
-                       : "no complete answer within 10 s";
-    case ERR_UNSUPPORTED:
-        return "the address is not an http:// or https:// one";
-    case ERR_CLOSED:
-        return "the connection was closed before the answer was complete";
-    default:
-        return "the transfer failed";
-    }
-}
-
 static void finish(struct fetch_job *job, CURLcode code)
 {
     struct fetch_answer a = {
@@ -114,7 +94,11 @@ static void finish(struct fetch_job *job, CURLcode code)
     a.status = (int)status;
     a.why = curl_dial_why(job->easy, job->too_large ? CURLE_OK : code, job->proxied, room,
                           sizeof(room));
-    a.why = a.why[0] ? a.why : why_of(a.err, job->proxied);
+    if (!a.why[0]) {
+        a.why = job->proxied && a.err == ERR_TIMEOUT
+                    ? "no complete answer by way of the proxy within 10 s"
+                    : fetch_why(a.err);
+    }
     list_remove(&job->node); /* cancel of this job from inside `done` finds it ended */
     job->done(job->self, &a);
     job_free(job);

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "wire/tape.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -146,7 +147,14 @@ void recorder_add(struct recorder *r, const struct record *item)
     if (!r || r->reason[0]) {
         return;
     }
+    size_t before = r->gathered.len;
     record_write(&r->gathered, item);
+    if (r->gathered.len - before > TAPE_LINE_MAX) {
+        r->gathered.len = before;
+        log_warn("recorder", "an item is too large for the recording", "source=%.*s bytes=%zu",
+                 STR_ARG(item->source), item->body.len);
+        return;
+    }
     r->gathered_items++;
     if (r->gathered.len >= GATHER_BYTES) {
         write_out(r);

@@ -18,7 +18,8 @@ enum err recorder_open(struct loop *l, const char *path, struct recorder **out,
                        struct buf *error) MUST_CHECK;
 /* Writes what is gathered. */
 void recorder_close(struct recorder *r);
-/* NULL is fine and records nothing. `item->url` must be masked already. */
+/* NULL is fine and records nothing. `item->url` must be masked already. An item whose line no
+ * reader would take (TAPE_LINE_MAX) is left out, and said. */
 void recorder_add(struct recorder *r, const struct record *item);
 /* False when the disk refused; `reason` says why. */
 bool recorder_healthy(const struct recorder *r, const char **reason);

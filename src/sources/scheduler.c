@@ -358,10 +358,8 @@ static void step(struct scheduler *s, enum need_id n, uint64_t now_ms)
     end_round(s, n, now_ms);
 }
 
-static void begin_round(struct scheduler *s, enum need_id n, uint64_t now_ms)
+static void open_round(struct need *need, enum need_id n, uint64_t now_ms)
 {
-    struct need *need = &s->needs[n];
-    assert(!need->active);
     need->active = true;
     need->flying = false;
     need->at = 0;
@@ -372,6 +370,12 @@ static void begin_round(struct scheduler *s, enum need_id n, uint64_t now_ms)
     need->next_in_ms = 0;
     need->began_ms = now_ms;
     need->why[0] = '\0';
+}
+
+static void begin_round(struct scheduler *s, enum need_id n, uint64_t now_ms)
+{
+    assert(!s->needs[n].active);
+    open_round(&s->needs[n], n, now_ms);
     step(s, n, now_ms);
 }
 
@@ -448,6 +452,32 @@ void scheduler_answered(struct scheduler *s, enum endpoint_id id, uint32_t got, 
     }
     need->at++;
     step(s, n, now_ms);
+}
+
+bool scheduler_was_asked(struct scheduler *s, enum endpoint_id id, uint64_t now_ms)
+{
+    enum need_id n = need_of(id);
+    struct need *need = &s->needs[n];
+    size_t at = 0;
+    while (rows[n].candidates[at] != id) {
+        at++;
+    }
+    s->now_ms = now_ms;
+    if (need->active && need->flying && need->at == at) {
+        return true;
+    }
+    if (!need->active || at <= need->at) {
+        open_round(need, n, now_ms); /* the end of the one before is not in the recording */
+        for (size_t i = 0; i < at; i++) {
+            (void)may_ask(s, n, rows[n].candidates[i], now_ms); /* they were not: for the reasons */
+        }
+    }
+    need->at = at;
+    need->flying = true;
+    need->asked++;
+    s->points[id].asked = true;
+    s->points[id].asked_ms = now_ms;
+    return false;
 }
 
 uint32_t scheduler_missing(const struct scheduler *s, enum endpoint_id id)

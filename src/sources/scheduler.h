@@ -68,6 +68,10 @@ uint64_t scheduler_next_ms(const struct scheduler *s);
  * provider says about when the next value is due (0: nothing). */
 void scheduler_answered(struct scheduler *s, enum endpoint_id id, uint32_t got, int64_t next_in_ms,
                         const char *why, uint64_t now_ms);
+/* For replays: the end point was asked, for its answer is in the recording now, and
+ * scheduler_answered() follows. It joins the round under way if it may come next there, else it
+ * begins one. True: the round was waiting for just this answer, so ask() was called for it. */
+bool scheduler_was_asked(struct scheduler *s, enum endpoint_id id, uint64_t now_ms);
 /* Fields that the round asking `id` still lacks. */
 uint32_t scheduler_missing(const struct scheduler *s, enum endpoint_id id);
 

@@ -11,6 +11,7 @@
 #include "sources/count.h"
 #include "sources/judge.h"
 #include "sources/offer.h"
+#include "sources/recorded.h"
 
 #include <assert.h>
 
@@ -178,40 +179,15 @@ static void look_at_mode(struct sources *s, struct flight *f, const struct fetch
     }
 }
 
-static void add_header(struct record *r, const char *name, struct str value)
-{
-    if (value.len > 0) {
-        r->headers[r->header_count].name = str_of(name);
-        r->headers[r->header_count++].value = value;
-    }
-}
-
 static void record(struct sources *s, enum endpoint_id id, const struct fetch_answer *a)
 {
-    struct buf url = {0}, masked = {0};
-    if (!s->opts.recorder || a->err != OK) {
-        return;
-    }
     const struct endpoint *row = endpoint_row(id);
+    struct buf url = {0};
     endpoint_url(row, buf_str(&s->base_urls[row->provider]), buf_str(&s->secrets[row->provider]),
                  &url);
-    fetch_mask_url(&masked, buf_str(&url));
-    struct record r = {
-        .time_ns = clock_wall_us(loop_clock(s->opts.loop)) * 1000,
-        .source = str_of(provider_row(row->provider)->name),
-        .kind = RECORD_HTTP,
-        .url = buf_str(&masked),
-        .status = a->status,
-        .body = a->body,
-    };
-    add_header(&r, "etag", a->etag);
-    add_header(&r, "retry-after", a->retry_after);
-    add_header(&r, "x-coincast-upstream", a->upstream);
-    add_header(&r, "date", a->date);
-    add_header(&r, "content-type", a->content_type);
-    recorder_add(s->opts.recorder, &r);
+    recorded_write(s->opts.recorder, loop_clock(s->opts.loop), provider_row(row->provider)->name,
+                   buf_str(&url), (struct str){0}, a);
     buf_fini(&url);
-    buf_fini(&masked);
 }
 
 /* Daily candles become an RSI; the next one is due when the day under way has closed. */
@@ -282,16 +258,13 @@ static void note_failure(struct sources *s, struct flight *f, const struct fetch
                 wall(s));
 }
 
-static void on_answer(void *self, const struct fetch_answer *a)
+static void take_answer(struct flight *f, const struct fetch_answer *a)
 {
-    struct flight *f = self;
     struct sources *s = f->sources;
     const struct endpoint *row = endpoint_row(f->id);
     struct host *h = host_of(s, f->id);
     struct buf why = {.max = 512};
     uint32_t got = 0;
-    f->job = NULL;
-    record(s, f->id, a);
     if (a->err == OK) {
         look_at_mode(s, f, a);
     }
@@ -302,7 +275,9 @@ static void on_answer(void *self, const struct fetch_answer *a)
     }
     struct reading *r = s->reading;
     enum err e = judge_answer(row, a, &f->saved, r, &why);
-    count_fetch(row->provider, e == OK, a->took_us);
+    if (s->opts.fetch) {
+        count_fetch(row->provider, e == OK, a->took_us);
+    }
     if (e == OK) {
         got = use(s, f, r, &why);
     } else {
@@ -315,6 +290,14 @@ static void on_answer(void *self, const struct fetch_answer *a)
     scheduler_answered(s->scheduler, f->id, got, r->next_in_ms, buf_text(&why), now(s));
     buf_fini(&why);
     plan(s);
+}
+
+static void on_answer(void *self, const struct fetch_answer *a)
+{
+    struct flight *f = self;
+    f->job = NULL;
+    record(f->sources, f->id, a);
+    take_answer(f, a);
 }
 
 static void launch(struct flight *f)
@@ -364,9 +347,57 @@ static void ask(void *self, enum endpoint_id id)
     assert(!f->job && !f->counting);
     f->counted_as = s->mode;
     f->counting = !host_begin(host_of(s, id), (uint32_t)id + 1, now(s), wall(s));
-    if (!f->counting) {
+    if (!f->counting && s->opts.fetch) {
         launch(f);
     }
+}
+
+/* ---- a recording ---- */
+
+/* The path is what tells: the base URL may be another's, and the secret is masked. */
+static bool is_answer_of(const struct endpoint *row, struct str source, struct str url)
+{
+    struct buf path = {0};
+    struct buf masked = {0};
+    endpoint_url(row, (struct str){0}, (struct str){0}, &path);
+    fetch_mask_url(&masked, buf_str(&path));
+    bool is = str_eq(source, str_of(provider_row(row->provider)->name)) &&
+              str_ends(url, buf_str(&masked));
+    buf_fini(&masked);
+    buf_fini(&path);
+    return is;
+}
+
+static enum endpoint_id endpoint_of(struct str source, struct str url)
+{
+    int id = 0;
+    while (id < ENDPOINT_COUNT && !is_answer_of(endpoint_row((enum endpoint_id)id), source, url)) {
+        id++;
+    }
+    return (enum endpoint_id)id;
+}
+
+bool sources_take_recorded(struct sources *s, struct str source, struct str url,
+                           const struct fetch_answer *a)
+{
+    enum endpoint_id id = endpoint_of(source, url);
+    if (id == ENDPOINT_COUNT || s->stopped) {
+        return false;
+    }
+    struct flight *f = &s->flights[id];
+    struct host *h = host_of(s, id);
+    const char *why = "";
+    assert(!s->opts.fetch);
+    h->usable = true; /* it was to be had */
+    if (!scheduler_was_asked(s->scheduler, id, now(s))) {
+        f->counted_as = s->mode;
+        /* Its limits may be others than those of the server that asked. */
+        if (host_wait_ms(h, now(s), wall(s), &why) == 0) {
+            f->counting = !host_begin(h, (uint32_t)id + 1, now(s), wall(s));
+        }
+    }
+    take_answer(f, a);
+    return true;
 }
 
 /* ---- building up and taking down ---- */
@@ -408,7 +439,7 @@ static void init_host(struct sources *s, enum provider_id id)
 
 struct sources *sources_new(const struct sources_opts *opts)
 {
-    assert(opts->loop && opts->fetch && opts->value && opts->failed);
+    assert(opts->loop && opts->value && opts->failed);
     struct sources *s = mem_zero(sizeof(*s));
     s->opts = *opts;
     s->mode = opts->mode;
@@ -443,6 +474,7 @@ struct sources *sources_new(const struct sources_opts *opts)
 
 void sources_start(struct sources *s)
 {
+    assert(s->opts.fetch);
     s->started = true;
     plan(s);
     if (s->loading > 0) {

@@ -17,6 +17,8 @@
 
 struct sources_opts {
     struct loop *loop;
+    /* NULL: nobody is asked, and answers come by sources_take_recorded() (a replay). Do not start
+     * such sources. */
     struct fetch *fetch;
     struct db *db; /* where counts are kept; NULL: in memory only */
     /* Instead of `db`, for tests; outlives the sources. NULL: db. */
@@ -60,6 +62,11 @@ void sources_stop(struct sources *s);
 /* After sources_stop() and db_close(). */
 void sources_free(struct sources *s);
 
+/* An answer of a recording, as if it had just come: the same judging, rounds and callbacks as live.
+ * Whose it is and to what is known by `source` and the path of `url` (secrets masked), whatever
+ * base URL it was asked at. False: it belongs to no end point of ours, and nothing was done. */
+bool sources_take_recorded(struct sources *s, struct str source, struct str url,
+                           const struct fetch_answer *a);
 /* Forced: asks at once for all that is older than its TTL, one fetch however many ask. `done` comes
  * later, once, unless the sources are stopped before. */
 void sources_refresh(struct sources *s, refresh_done_fn done, void *self);

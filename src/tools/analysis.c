@@ -226,9 +226,9 @@ static void put_statistics(struct report *r)
     put_risk(r);
     put_kupiec(r);
     gap = perf_sharpe(r->values, n, 0, r->per_year, &v);
-    put(r, "sharpe", gap, v, 2, n);
+    put(r, "sharpe", gap, v, PERF_MIN_RETURNS, n);
     gap = perf_sortino(r->values, n, 0, r->per_year, &v);
-    put(r, "sortino", gap, v, 2, n);
+    put(r, "sortino", gap, v, PERF_MIN_RETURNS, n);
     put_drawdown(r, r->s->bars + (r->s->count - n - 1));
     put(r, "total_return", n > 0 ? INDICATOR_OK : INDICATOR_TOO_FEW, r->from[n] / r->from[0] - 1, 1,
         n);
@@ -282,7 +282,7 @@ static void put_market(struct report *r, struct str name, const struct series *m
 static void put_signal(struct report *r)
 {
     const struct series *s = r->s;
-    struct signal_state state;
+    struct signal_state state = {0};
     struct signal result;
     json_key(&r->json, "signal");
     if (s->interval_ms == 0) {

@@ -79,6 +79,14 @@ void record_write(struct buf *out, const struct record *r)
         json_key(&w, "url");
         json_str(&w, r->url);
     }
+    if (r->purpose.len > 0) {
+        json_key(&w, "for");
+        json_str(&w, r->purpose);
+    }
+    if (r->error.len > 0) {
+        json_key(&w, "error");
+        json_str(&w, r->error);
+    }
     if (r->status != 0) {
         json_key(&w, "status");
         json_i64(&w, r->status);
@@ -203,6 +211,12 @@ static bool take_member(struct scan *s, struct str key, struct record *r, struct
     }
     if (str_eq(key, STR("url"))) {
         return take_text(s, scratch, &r->url);
+    }
+    if (str_eq(key, STR("for"))) {
+        return take_text(s, scratch, &r->purpose);
+    }
+    if (str_eq(key, STR("error"))) {
+        return take_text(s, scratch, &r->error);
     }
     if (str_eq(key, STR("status"))) {
         bool fits = take_int(s, &number) && number >= 0 && number <= 99999;

@@ -11,7 +11,7 @@
 #include "base/str.h"
 
 enum record_kind {
-    RECORD_HTTP,     /* an answer: url, status, headers, body */
+    RECORD_HTTP,     /* an answer: url, purpose, status, headers, body; or error instead of those */
     RECORD_WS_OPEN,  /* a handshake succeeded: url, headers */
     RECORD_WS_TEXT,  /* a text message: body */
     RECORD_WS_CLOSE, /* the connection ended: status is the close code (1006: without one) */
@@ -25,8 +25,10 @@ struct record {
     int64_t time_ns; /* Unix time of receipt */
     struct str source;
     enum record_kind kind;
-    struct str url; /* secrets masked; empty: none */
-    int status;     /* 0: none */
+    struct str url;     /* secrets masked; empty: none */
+    struct str purpose; /* what was asked ("for"), where `url` alone does not tell; empty: none */
+    struct str error;   /* in a word, why a request got no answer; empty: it got one */
+    int status;         /* 0: none */
     struct {
         struct str name, value;
     } headers[RECORD_HEADERS_MAX];

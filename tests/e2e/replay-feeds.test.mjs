@@ -1,5 +1,6 @@
-/* Replays of exchange feeds: the same bytes are published at any speed, on any number of shards,
- * whoever looks; the candles are those that a tool makes of the same file.
+/* Replays of exchange feeds and of providers' answers: the same bytes are published at any speed, on
+ * any number of shards, whoever looks; what is said is what the recording server said; the candles
+ * are those that a tool makes of the same file.
  * SPDX-License-Identifier: MIT */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -100,36 +101,94 @@ async function assertMode(server) {
   assert.match(server.log, /RECORDED/);
 }
 
+const itemsOf = (file) => {
+  const text = readFileSync(file, 'utf8');
+  return text.slice(0, text.lastIndexOf('\n')).split('\n').map((line) => (
+    { line, ms: Number(/"t":(\d+)\d{6},/.exec(line)[1]), ...JSON.parse(line) }));
+};
+const cut = (file, keep) => writeFileSync(file, itemsOf(file).filter(keep).map((i) => `${i.line}\n`).join(''));
+const repaired = async (server) => Number(/^coincast_feed_repaired_trades_total\{provider="binance"\} (\d+)/m.exec(
+  await (await fetch(`${server.origin}/metrics`)).text())?.[1]);
+
+/* What a server says of all that answers brought, without what goes on by itself: ages, and candles
+ * under way. The open minute of BTC is `minute`; it was so at `ms`. */
+async function sayings(server) {
+  const get = async (path) => (await json(server, path)).body;
+  const ageless = ({ age_s, ...rest }) => rest;
+  const { market_cap, volume_24h, fear_greed_index, rsi_14, sources } = await get('/api/crypto/dashboard-summary');
+  const { parts, trending, trending_from: { as_of, ...from } } = await get('/api/v1/sentiment');
+  const { assets } = await get('/api/v1/assets');
+  const said = {
+    numbers: { market_cap, volume_24h, fear_greed_index, rsi_14 },
+    sources: ['market_cap', 'volume_24h', 'fear_greed_index', 'rsi_14'].map((f) => sources[f] && ageless(sources[f])),
+    parts: Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, ageless(part)])),
+    trending: { trending, ...ageless(from) },
+    received_ms: Date.parse(as_of), /* their provider gives no time: a recording's may be read an instant earlier */
+    offered: assets.filter((a) => a.offered).map((a) => a.symbol).sort(),
+    signal_of: (await get('/api/v1/signals')).data.BTC?.candles,
+    repaired: await repaired(server),
+  };
+  for (const [symbol, interval] of [['ETH', '1m'], ['ETH', '4h'], ['BTC', '1d'], ['BTC', '1h'], ['BTC', '1m']]) {
+    const { candles, timestamp } = await get(`/api/v1/assets/${symbol}/candles?interval=${interval}&limit=1000`);
+    said[`${symbol} ${interval}`] = candles.filter((k) => k.closed);
+    const { closed, ...minute } = candles.at(-1) ?? {};
+    said.minute = minute;
+    said.ms = Date.parse(timestamp);
+  }
+  return said;
+}
+
 describe('a recording of our own', () => {
   const file = () => join(dir, 'own.jsonl');
+  let said;
   before(async () => {
     const upstream = await startUpstream({ args: ['--seed', '7', '--rate', '5'] });
     const server = await startMarket(upstream, { symbols: ['BTC', 'ETH'], env: { COINCAST_RECORD: file() } });
-    const whole = () => {
-      const text = readFileSync(file(), 'utf8');
-      return text.slice(0, text.lastIndexOf('\n')).split('\n');
-    };
-    const ms = (line) => Number(/"t":(\d+)\d{6},/.exec(line)[1]);
-    /* two seconds and a half from when all three speak on */
-    const end = () => Math.max(...['binance', 'coinbase', 'kraken'].map((source) => {
-      const frames = whole().filter((line) => line.includes('"ws_text"') && line.includes(`"source":"${source}"`));
-      return frames.length > 20 ? ms(frames[20]) : Infinity;
-    })) + 2_500;
-    await until(() => ms(whole().at(-1)) > end(), 'a recording that is long enough', WAIT_MS);
+    await upstream.control({ target: 'binance/ws', fault: 'skip', value: 5, times: 1 });
+    said = await until(async () => {
+      const now = await sayings(server);
+      /* in a millisecond in which nothing came: what came later is cut off below */
+      return now.repaired >= 5 && Object.values(now.numbers).every((n) => n !== null)
+        && Object.values(now.parts).every((part) => part.value !== null) && now.trending.source?.startsWith('coingecko')
+        && now['ETH 4h'].length > 250 && now['BTC 1d'].length > 250
+        && itemsOf(file()).every((i) => i.ms !== now.ms) && now;
+    }, 'all answers', WAIT_MS);
     await server.stop();
     await upstream.stop();
-    const [lines, end_ms] = [whole(), end()];
-    const last = lines.findIndex((line) => ms(line) > end_ms);
-    writeFileSync(file(), `${lines.slice(0, last + 1).join('\n')}\n`);
+    cut(file(), (i) => i.ms < said.ms);
   });
 
   test('has frames of all three, and answers', () => {
-    const items = readFileSync(file(), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+    const items = itemsOf(file());
     for (const source of ['binance', 'coinbase', 'kraken']) {
       assert.ok(items.filter((i) => i.source === source && i.kind === 'ws_text').length > 10, source);
       assert.ok(items.some((i) => i.source === source && i.kind === 'ws_open'), source);
     }
-    assert.ok(items.some((i) => i.kind === 'http'));
+    const answers = items.filter((i) => i.kind === 'http');
+    for (const source of ['coingecko', 'alternative.me', 'binance', 'coinbase', 'kraken']) {
+      assert.ok(answers.some((i) => i.source === source && i.status === 200), source);
+    }
+    for (const what of [/^instruments$/, /^trades (BTC|ETH|USDC)USDT \d+ \d+$/, /^candles BTCUSDT 1h 0$/]) {
+      assert.ok(answers.some((i) => what.test(i.for)), String(what));
+    }
+  });
+
+  test('says what the recording server said, and as old as it was then', async () => {
+    await replay(file(), { then: async (server) => {
+      const { ms, received_ms, ...now } = await sayings(server);
+      assert.match(server.log, /the recording has ended.*left_out=0 answers_of_no_use=0/);
+      assert.doesNotMatch(server.log, /trades were missed/);
+      for (const [name, candles] of Object.entries(now)) { /* its clock goes on: more may have closed */
+        if (Array.isArray(said[name]) && name.includes(' ')) now[name] = candles.slice(0, said[name].length);
+      }
+      const { ms: said_ms, received_ms: said_received_ms, ...expected } = said;
+      assert.deepEqual(now, expected);
+      assert.ok(Math.abs(received_ms - said_received_ms) < 1_000);
+      const { body } = await json(server, '/api/crypto/dashboard-summary');
+      assert.equal(body.mode, 'replay');
+      assert.deepEqual(body.stale, []);
+      assert.ok(Math.abs(ms - said_ms) < 60_000);
+    } });
   });
 
   test('is published the same at 1x, 100x and max, on 1 and 4 shards, alone and before a crowd', async () => {
@@ -158,9 +217,8 @@ describe('a recording of our own', () => {
   test('is said to be over: prices stand, as old as they are', async () => {
     await replay(file(), { then: async (server) => {
       const { body } = await json(server, '/api/v1/prices?symbols=BTC');
-      const items = readFileSync(file(), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
-      const last = Number(/"t":(\d+)\d{6},/.exec(readFileSync(file(), 'utf8').trim().split('\n').at(-1))[1]);
-      assert.ok(items.length > 0 && body.data.BTC.price > 0);
+      const last = itemsOf(file()).at(-1).ms;
+      assert.ok(body.data.BTC.price > 0);
       assert.ok(Math.abs(Date.parse(body.data.BTC.timestamp) - last) < 5_000, body.data.BTC.timestamp);
       assert.ok(Date.parse(body.timestamp) - last < 60_000, 'its clock goes on from the end');
     } });
@@ -178,6 +236,59 @@ function writeTrades(path, trades) {
     + '"url":"wss://data-stream.binance.vision/stream"}');
   writeFileSync(path, `${lines.join('\n')}\n`);
 }
+
+const answer = (ms, source, url, { body, ...rest }) => `${JSON.stringify({ v: 1, t: 0, source, kind: 'http', url,
+  ...(rest.error ? {} : { status: 200 }), ...rest, body: typeof body === 'object' ? JSON.stringify(body) : body }).replace('"t":0', `"t":${ms}000000`)}\n`;
+
+test('an answer is given at its time; all that is said is of that time, whatever the year is now', async () => {
+  const M = Date.parse('2026-03-01T12:00:00Z');
+  const file = join(dir, 'answers.jsonl');
+  const global = (ms, cap) => ({ body: { data: { total_market_cap: { usd: cap }, total_volume: { usd: 9e10 },
+    market_cap_change_percentage_24h_usd: -1.5, updated_at: Math.floor(ms / 1000) } } });
+  writeTrades(file, [[M, M, 1, '100.5', '1'], [M + 90_000, M + 90_000, 2, '101', '1']]);
+  const [open, first, second] = readFileSync(file, 'utf8').split('\n');
+  const gecko = 'https://api.coingecko.com/api/v3/global';
+  const taapi = 'https://api.taapi.io/rsi?secret=***&exchange=binance&symbol=BTC/USDT&interval=1d';
+  writeFileSync(file, [`${open}\n${first}\n`,
+    answer(M + 10_000, 'coingecko', gecko, global(M + 4_000, 2e12)),
+    answer(M + 20_000, 'taapi', taapi, { body: { value: 65.5 } }),
+    answer(M + 30_000, 'alternative.me', 'https://api.alternative.me/fng/?limit=1', { error: 'timeout' }),
+    answer(M + 40_000, 'coingecko', gecko, { status: 503, body: 'busy' }),
+    answer(M + 50_000, 'coingecko', 'https://api.coingecko.com/api/v3/coins/list', { body: [] }),
+    `${second}\n`].join(''));
+  await replay(file, { symbols: 'BTC', then: async (server, log) => {
+    assert.match(server.log, /items=8 left_out=0 answers_of_no_use=1/);
+    const at = (from, seconds) => Math.abs(Date.parse(from) - M - seconds * 1000) < 30_000;
+    const { body } = await json(server, '/api/crypto/dashboard-summary');
+    assert.deepEqual([body.market_cap, body.volume_24h, body.rsi_14, body.fear_greed_index], [2e12, 9e10, 65.5, null]);
+    assert.equal(body.sources.market_cap.as_of, '2026-03-01T12:00:04.000Z');
+    assert.ok(Math.abs(body.sources.market_cap.age_s - 86) < 30, String(body.sources.market_cap.age_s));
+    assert.ok(at(body.last_updated, 20));
+    assert.match(body.sources.market_cap.reason, /CoinGecko answered with HTTP status 503/);
+    assert.match(body.sources.fear_greed_index.reason, /Alternative.me: no complete answer within 10 s/);
+    assert.deepEqual(['market_cap', 'volume_24h', 'fear_greed_index'].filter((f) => !body.stale.includes(f)), []);
+    const { parts } = (await json(server, '/api/v1/sentiment')).body;
+    assert.ok(Math.abs(parts.market_cap.value + 0.3) < 1e-9);
+    assert.match(parts.fear_greed.reason, /no complete answer/);
+    assert.equal(parts.breadth.reason, 'nothing is fetched in a replay');
+
+    const dashboards = readPublished(log).filter((m) => m.channel === 'dashboard_update').map((m) => JSON.parse(m.text));
+    const known = dashboards.findIndex((m) => m.data.market_cap !== null);
+    const known_ms = Date.parse(dashboards[known].timestamp) - M;
+    assert.ok(known_ms >= 10_000 && known_ms < 11_000, String(known_ms));
+    assert.ok(dashboards.slice(known).every((m) => m.data.market_cap === 2e12));
+
+    /* What a shard says by itself is of that time, too. */
+    for (const path of ['prices', 'ticker', 'assets', 'assets/BTC/candles', 'signals', 'sentiment']) {
+      const said = (await json(server, `/api/v1/${path}`)).body;
+      assert.ok(at(said.timestamp, 90), `${path} ${said.timestamp}`);
+    }
+    const c = await Client.connect(server.ws);
+    c.send({ type: 'ping' });
+    for (const m of [await c.next('welcome'), await c.next('pong')]) assert.ok(at(m.timestamp, 90), m.text);
+    c.socket.terminate();
+  } });
+});
 
 test('candles open, close, and are amended by late trades: exactly', async () => {
   const M = Date.parse('2026-03-01T12:00:00Z');

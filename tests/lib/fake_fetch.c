@@ -32,7 +32,7 @@ static void finish(void *self)
     struct fetch_job *job = self;
     struct fetch_answer a = {
         .err = job->answer.err,
-        .why = job->answer.err == OK ? "" : "the script says so",
+        .why = fetch_why(job->answer.err),
         .status = job->answer.status,
         .body = buf_str(&job->answer.body),
         .etag = text(job->answer.etag),

@@ -61,6 +61,9 @@ static struct world {
     const char *list_body, *used_weight; /* of Binance; NULL: none */
     unsigned klines;
     struct weight weight; /* of Binance, which others share */
+    size_t history_rows;
+    unsigned asked;
+    int64_t asked_from_ms, asked_to_ms, gap_from_ms, gap_to_ms;
     struct feed_health health[MARKET_VENUES];
     char reason[MARKET_VENUES][200];
     size_t health_at;
@@ -298,6 +301,8 @@ static void on_gap(void *self, enum market_venue v, uint32_t symbol, int64_t fro
     (void)v;
     (void)symbol;
     assert_true(from_ms > 0 && from_ms <= to_ms);
+    w->gap_from_ms = from_ms;
+    w->gap_to_ms = to_ms;
     w->gaps++;
 }
 
@@ -309,8 +314,19 @@ static void on_history(void *self, enum market_venue v, uint32_t symbol, enum in
     (void)symbol;
     (void)i;
     (void)rows;
-    (void)count;
-    fail_msg("nobody asked");
+    w->history_rows += count;
+}
+
+static void on_asked(void *self, enum market_venue v, uint32_t symbol, enum interval i,
+                     int64_t from_ms, int64_t to_ms)
+{
+    (void)self;
+    (void)v;
+    (void)symbol;
+    (void)i;
+    w->asked_from_ms = from_ms;
+    w->asked_to_ms = to_ms;
+    w->asked++;
 }
 
 static void on_health(void *self, const struct feed_health *h)
@@ -359,7 +375,8 @@ static int begin(void **state)
                                               .confirm = on_confirm,
                                               .down = on_down,
                                               .gap = on_gap,
-                                              .history = on_history});
+                                              .history = on_history,
+                                              .asked = on_asked});
     w->pulse_ms = 500;
     timer_start(w->loop, &w->pulse, now(), on_pulse, NULL);
     feeds_watch(w->feeds, w->btc, true);
@@ -801,10 +818,82 @@ TEST(hours_for_candles_of_4_hours_are_asked_from_whole_ones_on_and_without_a_hol
     assert_int_equal(w->page_count, 4);
 }
 
+/* Asks for five minutes that ended `ago_ms` before now; `rows` is the answer. */
+static void ask_minutes(enum market_venue v, uint64_t ago_ms, const char *rows)
+{
+    int64_t before_ms = loop_wall_ms(w->loop) - (int64_t)ago_ms;
+    w->rest_status = 200;
+    buf_clear(&w->rest_body);
+    buf_add_str(&w->rest_body, str_of(rows));
+    w->asked = 0;
+    w->history_rows = 0;
+    feeds_ask_history(w->feeds, v, w->btc, INTERVAL_1M, 5, before_ms - before_ms % (int64_t)MINUTE);
+    pass(3 * SECOND);
+}
+
+static int64_t minute_ago(int64_t minutes)
+{
+    int64_t now_ms = loop_wall_ms(w->loop);
+    return now_ms - now_ms % (int64_t)MINUTE - minutes * (int64_t)MINUTE;
+}
+
+/* Coinbase has no row for a minute without trades: an empty answer is one. */
+TEST(minutes_that_nobody_traded_in_are_known_as_such)
+{
+    pass(30 * SECOND);
+    int64_t end_ms = minute_ago(10);
+    ask_minutes(MARKET_COINBASE, 10 * MINUTE, "[]");
+    assert_int_equal(w->history_rows, 0);
+    assert_int_equal(w->asked, 1);
+    assert_int_equal(w->asked_from_ms, end_ms - 5 * (int64_t)MINUTE);
+    assert_int_equal(w->asked_to_ms, end_ms);
+    /* What is just over may still come. */
+    int64_t before_ms = minute_ago(0);
+    ask_minutes(MARKET_COINBASE, 0, "[]");
+    assert_int_equal(w->asked_to_ms, before_ms - (int64_t)MINUTE);
+    /* Binance has rows of all minutes: that it has none says nothing. */
+    ask_minutes(MARKET_BINANCE, 10 * MINUTE, "[]");
+    assert_int_equal(w->asked, 0);
+    /* Rows say what they are, also where nobody traded. */
+    char rows[300];
+    int64_t at_ms = minute_ago(12);
+    snprintf(
+        rows, sizeof(rows),
+        "[[%lld,\"60000\",\"60000\",\"60000\",\"60000\",\"0\",%lld,\"0\",0,\"0\",\"0\",\"0\"],"
+        "[%lld,\"60000\",\"60001\",\"60000\",\"60000\",\"1\",%lld,\"60000\",2,\"0\",\"0\",\"0\"]]",
+        (long long)at_ms, (long long)at_ms + 59999, (long long)(at_ms + 60000),
+        (long long)at_ms + 119999);
+    ask_minutes(MARKET_BINANCE, 10 * MINUTE, rows);
+    assert_int_equal(w->history_rows, 1);
+    assert_int_equal(w->asked, 1);
+    assert_int_equal(w->asked_from_ms, at_ms);
+    assert_int_equal(w->asked_to_ms, at_ms + 2 * (int64_t)MINUTE);
+}
+
 TEST(too_many_missed_trades_are_a_gap_at_once)
 {
     miss(MARKET_BINANCE, 100000);
     assert_int_equal(w->gaps, 1);
+}
+
+/* An id out of any order hides the trades behind it for a minute: that is said. */
+TEST(trades_hidden_by_an_id_that_cannot_be_are_a_gap)
+{
+    pass(5 * SECOND);
+    uint64_t id = w->next_id[MARKET_BINANCE];
+    w->next_id[MARKET_BINANCE] = id + 1000000000;
+    trade(MARKET_BINANCE);
+    assert_int_equal(w->gaps, 1);
+    w->next_id[MARKET_BINANCE] = id;
+    size_t before = w->trade_count;
+    int64_t from_ms = loop_wall_ms(w->loop);
+    pass(59 * SECOND);
+    assert_int_equal(w->trade_count, before);
+    pass(3 * SECOND);
+    assert_true(w->trade_count > before);
+    assert_int_equal(w->gaps, 2);
+    assert_int_equal(w->gap_from_ms, from_ms);
+    assert_true(w->gap_to_ms > from_ms + (int64_t)MINUTE);
 }
 
 TEST(a_heartbeat_that_knows_of_a_trade_we_have_not_is_a_hole_after_2_s)
@@ -1012,7 +1101,9 @@ int main(void)
         IN_WORLD(rest_waits_for_the_next_minute_when_the_venues_limit_is_nearly_used_up),
         IN_WORLD(rest_waits_when_somebody_else_was_told_that_the_limit_is_nearly_used_up),
         IN_WORLD(hours_for_candles_of_4_hours_are_asked_from_whole_ones_on_and_without_a_hole),
+        IN_WORLD(minutes_that_nobody_traded_in_are_known_as_such),
         IN_WORLD(too_many_missed_trades_are_a_gap_at_once),
+        IN_WORLD(trades_hidden_by_an_id_that_cannot_be_are_a_gap),
         IN_WORLD(a_heartbeat_that_knows_of_a_trade_we_have_not_is_a_hole_after_2_s),
         IN_WORLD(marks_older_than_the_subscription_are_no_trades),
         IN_WORLD(what_a_subscription_begins_with_fills_what_was_missed_but_is_not_news),

@@ -507,7 +507,8 @@ TEST(first_fetch_has_three_attempts_5_s_apart)
     assert_in_range(at[1] - at[0], 5000, 5100);
     assert_in_range(at[2] - at[1], 5000, 5100);
     assert_false(field(w, FIELD_FEAR_GREED)->known);
-    assert_string_equal(field(w, FIELD_FEAR_GREED)->reason, "Alternative.me: the script says so");
+    assert_string_equal(field(w, FIELD_FEAR_GREED)->reason,
+                        "Alternative.me: the connection was refused");
     w->scripts[EP_ALTERNATIVE_FNG].err = OK;
     pass(w, 30 * SECOND);
     assert_true(fresh(w, FIELD_FEAR_GREED));

@@ -20,6 +20,7 @@ struct rig {
     struct candles *c;
     struct told closed[4096];
     size_t closes, changes;
+    unsigned alive; /* a bit per venue */
     uint64_t id;
 };
 
@@ -180,11 +181,62 @@ TEST(a_candle_closes_when_it_is_late_and_not_before)
     assert_int_equal(n, 2);
     /* A trade's time is the exchange's clock, too. */
     trade(r, MIDNIGHT + 4 * MIN, "101", "1");
+    candles_time(r->c, MIDNIGHT + 5 * MIN);
     trade(r, MIDNIGHT + 5 * MIN + 2000, "102", "1");
     assert_int_equal(r->closes, before + 3);
     assert_int_equal(r->closed[before + 1].i, INTERVAL_1M);
     assert_int_equal(r->closed[before + 2].i, INTERVAL_5M);
     expect_row(&r->closed[before + 2].c, "100 101 100 101 2", 2, CANDLE_CLOSED);
+    candles_free(r->c);
+}
+
+/* Candles that our clock closed too early are open again, and close when it is time. */
+TEST(candles_close_in_time_after_our_clock_was_set_back)
+{
+    struct rig *r = begin();
+    start_whole(r);
+    trade(r, MIDNIGHT + 1000, "100", "1");
+    candles_time(r->c, MIDNIGHT + HOUR + 5000); /* an hour ahead */
+    assert_true(row(r, INTERVAL_1H, MIDNIGHT)->flags & CANDLE_CLOSED);
+    candles_time(r->c, MIDNIGHT + 5000);
+    r->closes = r->changes = 0;
+    trade(r, MIDNIGHT + 6000, "101", "1");
+    assert_int_equal(r->closes, 0);
+    assert_int_equal(r->changes, INTERVALS);
+    expect_row(row(r, INTERVAL_1H, MIDNIGHT), "100 101 100 101 2", 2, 0);
+    candles_time(r->c, MIDNIGHT + MIN + 1999);
+    assert_int_equal(r->closes, 0);
+    candles_time(r->c, MIDNIGHT + MIN + 2000);
+    assert_int_equal(r->closes, 1);
+    expect_row(&r->closed[0].c, "100 101 100 101 2", 2, CANDLE_CLOSED);
+    /* What trades say of the time holds: theirs is the exchange's clock. */
+    trade(r, MIDNIGHT + 10 * MIN, "102", "1");
+    candles_time(r->c, MIDNIGHT + 8 * MIN);
+    candles_time(r->c, MIDNIGHT + 7 * MIN);
+    assert_int_equal(row(r, INTERVAL_5M, MIDNIGHT)->flags, CANDLE_CLOSED);
+    candles_free(r->c);
+}
+
+/* One trade with a time far ahead would else close all candles until then, and amend them with
+ * every trade that follows. */
+TEST(a_trade_from_the_future_does_not_close_the_present)
+{
+    struct rig *r = begin();
+    start_whole(r);
+    candles_time(r->c, MIDNIGHT + 1000);
+    trade(r, MIDNIGHT + 1000, "100", "1");
+    trade(r, MIDNIGHT + 9 * MIN, "101", "1");
+    r->closes = 0;
+    trade(r, MIDNIGHT + 2000, "102", "1");
+    assert_int_equal(r->closes, 0);
+    expect_row(row(r, INTERVAL_1M, MIDNIGHT), "100 102 100 102 2", 2, 0);
+    candles_time(r->c, MIDNIGHT + MIN + 2000);
+    expect_row(row(r, INTERVAL_1M, MIDNIGHT), "100 102 100 102 2", 2, CANDLE_CLOSED);
+    /* A minute ahead the exchange's clock may well be. */
+    trade(r, MIDNIGHT + 2 * MIN + 2000, "103", "1");
+    trade(r, MIDNIGHT + MIN + 5000, "104", "1");
+    expect_row(row(r, INTERVAL_1M, MIDNIGHT + MIN), "104 104 104 104 1", 1,
+               CANDLE_CLOSED | CANDLE_AMENDED);
     candles_free(r->c);
 }
 
@@ -357,6 +409,31 @@ TEST(part_of_a_gap_repaired_leaves_the_rest)
     candles_free(r->c);
 }
 
+/* Holes that nobody can fill (a coin given up, an exchange that does not answer) are asked in turn
+ * with the others. */
+TEST(a_gap_that_nobody_fills_does_not_keep_others_waiting)
+{
+    struct rig *r = begin();
+    uint32_t symbol;
+    enum market_venue v;
+    int64_t from_ms = 0, to_ms = 0;
+    start_whole(r);
+    trade(r, MIDNIGHT, "100", "1");
+    candles_gap(r->c, 0, MARKET_BINANCE, MIDNIGHT + MIN, MIDNIGHT + MIN);
+    candles_gap(r->c, 0, MARKET_BINANCE, MIDNIGHT + 5 * MIN, MIDNIGHT + 5 * MIN);
+    struct tick other = a_trade(MIDNIGHT + 3 * MIN, 1, "7", "1");
+    other.symbol = 1;
+    candles_trade(r->c, &other); /* its hour up to now is a gap */
+    candles_time(r->c, MIDNIGHT + 20 * MIN);
+    static const int64_t expected[] = {0, 1, 5, 0, 1, 5};
+    for (size_t i = 0; i < ARRAY_LEN(expected); i++) {
+        assert_true(candles_next_gap(r->c, &symbol, &v, &from_ms, &to_ms));
+        assert_int_equal(from_ms, MIDNIGHT + expected[i] * MIN);
+        assert_int_equal(symbol, i % 3 == 0);
+    }
+    candles_free(r->c);
+}
+
 TEST(history_fills_what_is_missing_and_leaves_the_rest)
 {
     struct rig *r = begin();
@@ -493,6 +570,35 @@ TEST(the_first_venue_in_order_has_the_series_and_loses_it_by_silence)
     candles_free(r->c);
 }
 
+static bool is_alive(void *self, uint32_t symbol UNUSED, enum market_venue v)
+{
+    const struct rig *r = self;
+    return r->alive & (1U << v);
+}
+
+/* A coin that is seldom traded would else go from one venue to the other with every trade. */
+TEST(a_quiet_market_does_not_lose_the_series_while_its_feed_is_alive)
+{
+    struct rig *r = begin();
+    candles_free(r->c);
+    r->c = candles_new(&(struct candles_opts){.listener = {.is_alive = is_alive, .self = r}});
+    r->alive = 1U << MARKET_BINANCE | 1U << MARKET_KRAKEN;
+    trade(r, MIDNIGHT, "100", "1");
+    struct tick t = a_trade(MIDNIGHT + 30 * MIN, 1, "101", "1");
+    t.venue = MARKET_KRAKEN;
+    candles_trade(r->c, &t);
+    assert_int_equal(candles_venue(r->c, 0), MARKET_BINANCE);
+    r->alive = 1U << MARKET_KRAKEN;
+    candles_trade(r->c, &t);
+    assert_int_equal(candles_venue(r->c, 0), MARKET_KRAKEN);
+    r->alive = 1U << MARKET_BINANCE | 1U << MARKET_KRAKEN;
+    trade(r, MIDNIGHT + 90 * MIN, "100", "1");
+    assert_int_equal(candles_venue(r->c, 0), MARKET_KRAKEN);
+    trade(r, MIDNIGHT + 90 * MIN + 1, "100", "1"); /* an hour without any trade: it is dead there */
+    assert_int_equal(candles_venue(r->c, 0), MARKET_BINANCE);
+    candles_free(r->c);
+}
+
 TEST(history_of_whoever_traded_first_does_not_keep_a_better_venue_out)
 {
     struct rig *r = begin();
@@ -532,6 +638,139 @@ TEST(only_so_many_candles_are_kept)
     assert_int_equal(n, 10);
     expect_row(row(r, INTERVAL_1H, MIDNIGHT), "100 100 100 100 60", 60,
                CANDLE_CLOSED | CANDLE_GAP); /* the first minute */
+    candles_free(r->c);
+}
+
+/* Of the time before we listened nothing is known, also where a trade of it comes late. */
+TEST(a_late_trade_of_before_the_series_begins_makes_a_gap)
+{
+    struct rig *r = begin();
+    start_whole(r);
+    trade(r, MIDNIGHT + 5000, "100", "1");
+    trade(r, MIDNIGHT - 2 * HOUR, "90", "1");
+    expect_row(row(r, INTERVAL_1M, MIDNIGHT - 2 * HOUR), "90 90 90 90 1", 1,
+               CANDLE_GAP | CANDLE_CLOSED | CANDLE_AMENDED);
+    candles_free(r->c);
+}
+
+/* Of a long outage no more is asked for than is kept, and what was known before is not whole with
+ * what comes after. */
+TEST(after_days_of_silence_only_what_is_kept_is_asked_for)
+{
+    static struct rig rig;
+    struct rig *r = &rig;
+    begin_keep(r, 100);
+    uint32_t symbol;
+    enum market_venue v;
+    int64_t from_ms = 0, to_ms = 0;
+    struct candle day = history(MIDNIGHT - DAY, "100", "100", "100", "100", "1");
+    assert_int_equal(candles_fill(r->c, 0, MARKET_BINANCE, INTERVAL_1D, &day, 1), 1);
+    trade(r, MIDNIGHT + 3 * DAY + 30000, "110", "1");
+    candles_time(r->c, MIDNIGHT + 3 * DAY + 5 * MIN);
+    assert_true(candles_next_gap(r->c, &symbol, &v, &from_ms, &to_ms));
+    assert_int_equal(from_ms, MIDNIGHT + 3 * DAY - 95 * MIN);
+    assert_int_equal(to_ms, MIDNIGHT + 3 * DAY + MIN);
+    /* And when it is older than what is kept nobody asks for it any more. */
+    trade(r, MIDNIGHT + 3 * DAY + 60 * MIN, "110", "1");
+    candles_time(r->c, MIDNIGHT + 3 * DAY + 63 * MIN);
+    assert_true(candles_next_gap(r->c, &symbol, &v, &from_ms, &to_ms));
+    assert_int_equal(from_ms, MIDNIGHT + 3 * DAY - 37 * MIN);
+    trade(r, MIDNIGHT + 3 * DAY + 120 * MIN, "110", "1");
+    candles_time(r->c, MIDNIGHT + 3 * DAY + 123 * MIN);
+    assert_false(candles_next_gap(r->c, &symbol, &v, &from_ms, &to_ms));
+    candles_free(r->c);
+}
+
+/* A series that history began stays with its venue, whoever trades first. */
+TEST(history_decides_about_the_venue)
+{
+    struct rig *r = begin();
+    struct candle old = history(MIDNIGHT - MIN, "90", "90", "90", "90", "9");
+    assert_int_equal(candles_fill(r->c, 0, MARKET_KRAKEN, INTERVAL_1M, &old, 1), 1);
+    struct tick t = a_trade(MIDNIGHT, 1, "100", "1");
+    candles_trade(r->c, &t); /* of Binance */
+    assert_int_equal(candles_venue(r->c, 0), MARKET_KRAKEN);
+    t.venue = MARKET_KRAKEN;
+    t.exchange_ms += 1000;
+    candles_trade(r->c, &t);
+    t.venue = MARKET_BINANCE;
+    t.exchange_ms += 1000;
+    candles_trade(r->c, &t);
+    assert_int_equal(candles_venue(r->c, 0), MARKET_KRAKEN);
+    candles_free(r->c);
+}
+
+/* What the database kept as a gap is one still; it is asked for, and repaired. */
+TEST(a_stored_gap_stays_one_until_it_is_repaired)
+{
+    struct rig *r = begin();
+    uint32_t symbol;
+    enum market_venue v;
+    int64_t from_ms = 0, to_ms = 0;
+    struct candles_stats st;
+    struct candle rows[5];
+    for (int i = 0; i < 5; i++) {
+        rows[i] = history(MIDNIGHT + i * MIN, "100", "100", "100", "100", "1");
+    }
+    rows[2].flags = CANDLE_CLOSED | CANDLE_GAP;
+    assert_int_equal(candles_fill(r->c, 0, MARKET_BINANCE, INTERVAL_1M, rows, 5), 5);
+    candles_time(r->c, MIDNIGHT + 6 * MIN);
+    assert_int_equal(row(r, INTERVAL_1M, MIDNIGHT + 2 * MIN)->flags, CANDLE_CLOSED | CANDLE_GAP);
+    assert_int_equal(row(r, INTERVAL_5M, MIDNIGHT)->flags, CANDLE_CLOSED | CANDLE_GAP);
+    candles_stats(r->c, &st);
+    assert_int_equal(st.repaired, 0);
+    /* The same again, as from a second reading, changes nothing. */
+    assert_int_equal(candles_fill(r->c, 0, MARKET_BINANCE, INTERVAL_1M, rows, 5), 0);
+    assert_true(candles_next_gap(r->c, &symbol, &v, &from_ms, &to_ms));
+    assert_true(from_ms == MIDNIGHT + 2 * MIN && to_ms == MIDNIGHT + 3 * MIN);
+    rows[2] = history(MIDNIGHT + 2 * MIN, "100", "120", "100", "100", "3");
+    assert_int_equal(candles_fill(r->c, 0, MARKET_BINANCE, INTERVAL_1M, rows + 2, 1), 1);
+    expect_row(row(r, INTERVAL_5M, MIDNIGHT), "100 120 100 100 7", 15,
+               CANDLE_CLOSED | CANDLE_REPAIRED | CANDLE_HISTORY);
+    assert_false(candles_next_gap(r->c, &symbol, &v, &from_ms, &to_ms));
+    candles_stats(r->c, &st);
+    assert_int_equal(st.repaired, 1);
+    /* A gap of ids over what history gave says nothing new of it. */
+    candles_gap(r->c, 0, MARKET_BINANCE, MIDNIGHT, MIDNIGHT);
+    assert_int_equal(row(r, INTERVAL_1M, MIDNIGHT)->flags, CANDLE_CLOSED | CANDLE_HISTORY);
+    candles_free(r->c);
+}
+
+/* Two stretches of history, given one by one: of what lies between nothing is known. */
+TEST(time_between_two_stretches_of_history_is_a_gap)
+{
+    for (int later_first = 0; later_first < 2; later_first++) {
+        struct rig *r = begin();
+        uint32_t symbol;
+        enum market_venue v;
+        int64_t from_ms = 0, to_ms = 0;
+        struct candle rows[2] = {history(MIDNIGHT, "1", "1", "1", "1", "1"),
+                                 history(MIDNIGHT + 4 * MIN, "1", "1", "1", "1", "1")};
+        candles_time(r->c, MIDNIGHT + 5 * MIN);
+        for (int i = 0; i < 2; i++) {
+            const struct candle *c = &rows[later_first ? 1 - i : i];
+            assert_int_equal(candles_fill(r->c, 0, MARKET_BINANCE, INTERVAL_1M, c, 1), 1);
+        }
+        candles_time(r->c, MIDNIGHT + 6 * MIN);
+        assert_true(candles_next_gap(r->c, &symbol, &v, &from_ms, &to_ms));
+        assert_true(from_ms == MIDNIGHT + MIN && to_ms == MIDNIGHT + 4 * MIN);
+        assert_true(row(r, INTERVAL_5M, MIDNIGHT)->flags & CANDLE_GAP);
+        candles_free(r->c);
+    }
+}
+
+/* A sum that one part does not know is not known; nor is one of a volume below 0. */
+TEST(unknown_parts_make_unknown_sums)
+{
+    struct rig *r = begin();
+    struct candle rows[5];
+    for (int i = 0; i < 5; i++) {
+        rows[i] = history(MIDNIGHT + i * MIN, "100", "100", "100", "100", "1");
+    }
+    rows[3].trades = 0;
+    rows[4].volume = dec("-1");
+    assert_int_equal(candles_fill(r->c, 0, MARKET_BINANCE, INTERVAL_1M, rows, 5), 4);
+    expect_row(row(r, INTERVAL_5M, MIDNIGHT), "100 100 100 100 4", 0, CANDLE_GAP);
     candles_free(r->c);
 }
 
@@ -628,6 +867,8 @@ int main(void)
         cmocka_unit_test(intervals_have_names_and_lengths),
         cmocka_unit_test(trades_make_all_intervals_and_volume_is_exact),
         cmocka_unit_test(a_candle_closes_when_it_is_late_and_not_before),
+        cmocka_unit_test(candles_close_in_time_after_our_clock_was_set_back),
+        cmocka_unit_test(a_trade_from_the_future_does_not_close_the_present),
         cmocka_unit_test(midnight_closes_each_interval_once_and_begins_new_ones),
         cmocka_unit_test(a_late_trade_within_two_seconds_still_counts_in_its_minute),
         cmocka_unit_test(a_later_trade_amends_and_the_candle_is_told_again),
@@ -635,13 +876,21 @@ int main(void)
         cmocka_unit_test(a_gap_is_asked_for_and_repaired_exactly),
         cmocka_unit_test(a_closed_candle_that_turns_out_to_have_a_gap_is_told_again),
         cmocka_unit_test(part_of_a_gap_repaired_leaves_the_rest),
+        cmocka_unit_test(a_gap_that_nobody_fills_does_not_keep_others_waiting),
         cmocka_unit_test(history_fills_what_is_missing_and_leaves_the_rest),
         cmocka_unit_test(the_open_day_is_whole_after_history_of_hours_and_minutes),
         cmocka_unit_test(hours_of_history_make_whole_candles_of_4_hours_and_no_others),
         cmocka_unit_test(after_a_restart_the_time_between_is_a_gap),
         cmocka_unit_test(the_first_venue_in_order_has_the_series_and_loses_it_by_silence),
+        cmocka_unit_test(a_quiet_market_does_not_lose_the_series_while_its_feed_is_alive),
         cmocka_unit_test(history_of_whoever_traded_first_does_not_keep_a_better_venue_out),
         cmocka_unit_test(only_so_many_candles_are_kept),
+        cmocka_unit_test(a_late_trade_of_before_the_series_begins_makes_a_gap),
+        cmocka_unit_test(after_days_of_silence_only_what_is_kept_is_asked_for),
+        cmocka_unit_test(history_decides_about_the_venue),
+        cmocka_unit_test(a_stored_gap_stays_one_until_it_is_repaired),
+        cmocka_unit_test(time_between_two_stretches_of_history_is_a_gap),
+        cmocka_unit_test(unknown_parts_make_unknown_sums),
         cmocka_unit_test(reset_forgets_everything),
         cmocka_unit_test(any_order_within_the_late_window_gives_the_same_candles),
     };

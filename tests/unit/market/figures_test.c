@@ -45,6 +45,11 @@ TEST(every_figure_is_there_when_the_series_is_long)
     assert_near(f.all[FIGURE_SMA_20].value, sma, 0);
     assert_int_equal(sma_of(closes, MANY, 200, &sma), INDICATOR_OK);
     assert_near(f.all[FIGURE_SMA_200].value, sma, 0);
+    double vwap = 0; /* equal volumes: the mean of the last 24 candles' middles */
+    for (size_t i = MANY - 24; i < MANY; i++) {
+        vwap += (decimal_double(rows[i].high) + decimal_double(rows[i].low) + closes[i]) / 3 / 24;
+    }
+    assert_near(f.all[FIGURE_VWAP_24].value, vwap, 1e-9);
     assert_near(f.all[FIGURE_BOLLINGER_MIDDLE].value, f.all[FIGURE_SMA_20].value, 1e-9);
     assert_near(f.all[FIGURE_MACD_HISTOGRAM].value,
                 f.all[FIGURE_MACD].value - f.all[FIGURE_MACD_SIGNAL].value, 1e-9);

@@ -207,9 +207,12 @@ TEST(without_a_rate_the_price_stays_in_usdt_and_says_so)
     assert_true(btc(&r)->known && btc(&r)->usdt);
     expect_price(&r, "60000.01");
     assert_true(isnan(btc(&r)->feeds[MARKET_BINANCE].price_usd));
+    assert_true(isnan(btc(&r)->volume_24h_usd));
+    assert_string_equal(btc(&r)->reason, "the USDT/USD rate is not known: the price is in USDT");
     /* A feed in USD is the price then, alone. */
     assert_ok(trade(&r, MARKET_COINBASE, "59000"));
     assert_false(btc(&r)->usdt);
+    assert_string_equal(btc(&r)->reason, "");
     assert_int_equal(btc(&r)->used, 1 << MARKET_COINBASE);
     expect_price(&r, "59000");
     /* The first rate shows at once. */
@@ -424,6 +427,24 @@ TEST(clocks_behind_and_ahead_do_not_matter)
     market_free(r.m);
 }
 
+/* Else it would look alive for as long as the clock was wrong. */
+TEST(a_feed_falls_silent_also_after_our_clock_was_set_back)
+{
+    struct rig r;
+    begin(&r);
+    assert_ok(trade(&r, MARKET_COINBASE, "100"));
+    market_age(r.m, T0 - 3600000);
+    assert_false(btc(&r)->stale);
+    market_age(r.m, T0 - 3600000 + 10000);
+    assert_false(btc(&r)->stale);
+    market_age(r.m, T0 - 3600000 + 10001);
+    assert_true(btc(&r)->stale);
+    /* A price that moved on meanwhile is compared with the last good one for a minute only. */
+    r.now_ms = T0 - 3600000 + 60001;
+    assert_ok(trade(&r, MARKET_COINBASE, "200"));
+    market_free(r.m);
+}
+
 TEST(implausible_ticks_are_refused_and_counted)
 {
     struct rig r;
@@ -463,6 +484,35 @@ TEST(rejected_ticks_are_no_sign_of_life)
     assert_err(trade(&r, MARKET_COINBASE, "0"), ERR_RANGE);
     market_age(r.m, T0 + 10001);
     assert_true(btc(&r)->stale);
+    market_free(r.m);
+}
+
+/* What comes late goes to the candles, and must not spoil them. */
+TEST(a_late_trade_is_looked_over_too)
+{
+    struct rig r;
+    begin(&r);
+    struct tick t = a_trade(&r, MARKET_COINBASE, "100");
+    t.id = 10;
+    assert_ok(apply(&r, &t));
+    t.id = 9;
+    t.exchange_ms -= 5000;
+    t.price = dec("99");
+    assert_ok(market_late(r.m, &t, r.now_ms));
+    assert_int_equal(r.trades, 2);
+    expect_price(&r, "100");
+    assert_int_equal(btc(&r)->feeds[MARKET_COINBASE].ticks, 1);
+    t.price = dec("1");
+    assert_err(market_late(r.m, &t, r.now_ms), ERR_RANGE);
+    t.price = dec("99");
+    t.exchange_ms = r.now_ms + 600001; /* would close all candles until then */
+    assert_err(market_late(r.m, &t, r.now_ms), ERR_RANGE);
+    t.exchange_ms = r.now_ms - 86400001;
+    assert_err(market_late(r.m, &t, r.now_ms), ERR_RANGE);
+    t.id = 11;
+    assert_err(apply(&r, &t), ERR_RANGE);
+    assert_int_equal(r.trades, 2);
+    assert_int_equal(btc(&r)->feeds[MARKET_COINBASE].rejected, 4);
     market_free(r.m);
 }
 
@@ -588,6 +638,136 @@ TEST(huge_and_tiny_prices_survive_conversion)
     market_free(r.m);
 }
 
+TEST(figures_that_cannot_be_are_refused_one_by_one)
+{
+    struct rig r;
+    begin(&r);
+    struct tick t = a_trade(&r, MARKET_COINBASE, "100");
+    t.quantity.mantissa = -1;
+    assert_err(apply(&r, &t), ERR_RANGE);
+    t = tick(&r, TICK_DAY, MARKET_COINBASE, r.btc);
+    t.price = dec("-100");
+    assert_err(apply(&r, &t), ERR_RANGE);
+    t.price = dec("100");
+    t.change_24h_pct = -100.1;
+    t.volume_24h = -1;
+    assert_ok(apply(&r, &t));
+    assert_true(isnan(btc(&r)->change_24h_pct) && isnan(btc(&r)->volume_24h_usd));
+    t.change_24h_pct = -100;
+    t.volume_24h = 0;
+    assert_ok(apply(&r, &t));
+    assert_true(btc(&r)->change_24h_pct == -100 && btc(&r)->volume_24h_usd == 0);
+    market_free(r.m);
+}
+
+TEST(a_book_wider_than_a_tenth_says_no_price)
+{
+    struct rig r;
+    begin(&r);
+    assert_ok(book(&r, MARKET_KRAKEN, "100", "110.1"));
+    assert_false(btc(&r)->known);
+    assert_ok(book(&r, MARKET_KRAKEN, "100", "110"));
+    expect_price(&r, "105");
+    market_free(r.m);
+}
+
+/* A jump is believed when a feed that is fresh says about the same. */
+TEST(only_a_fresh_feed_within_a_twentieth_agrees)
+{
+    struct rig r;
+    begin(&r);
+    assert_ok(trade(&r, MARKET_KRAKEN, "200"));
+    assert_ok(trade(&r, MARKET_COINBASE, "100"));
+    assert_err(trade(&r, MARKET_COINBASE, "211"), ERR_RANGE);
+    assert_ok(trade(&r, MARKET_COINBASE, "210"));
+    assert_ok(trade(&r, MARKET_COINBASE, "140"));
+    r.now_ms += 10001;
+    market_age(r.m, r.now_ms);
+    assert_err(trade(&r, MARKET_COINBASE, "211"), ERR_RANGE);
+    assert_err(trade(&r, MARKET_COINBASE, "210.5"), ERR_RANGE);
+    market_free(r.m);
+}
+
+TEST(the_time_of_a_price_is_the_newest_of_the_feeds_used)
+{
+    struct rig r;
+    begin(&r);
+    struct tick t = a_trade(&r, MARKET_COINBASE, "100");
+    t.exchange_ms = T0 - 100;
+    assert_ok(apply(&r, &t));
+    t = a_trade(&r, MARKET_KRAKEN, "100");
+    t.exchange_ms = T0 - 200;
+    t.received_us = 77;
+    assert_ok(apply(&r, &t));
+    assert_int_equal(btc(&r)->exchange_ms, T0 - 100);
+    assert_int_equal(btc(&r)->received_us, 77);
+    r.now_ms += 1000;
+    t = a_trade(&r, MARKET_KRAKEN, "100.5");
+    t.exchange_ms = 0; /* it says none */
+    assert_ok(apply(&r, &t));
+    assert_int_equal(btc(&r)->exchange_ms, T0 + 1000);
+    market_free(r.m);
+}
+
+/* A trade an hour old by the exchange's clock is no price of now, whenever it came. */
+TEST(a_trade_is_as_old_as_the_exchange_says)
+{
+    struct rig r;
+    begin(&r);
+    assert_ok(trade(&r, MARKET_COINBASE, "100"));
+    struct tick t = a_trade(&r, MARKET_KRAKEN, "101");
+    t.exchange_ms = T0 - 60001;
+    assert_ok(apply(&r, &t));
+    assert_int_equal(btc(&r)->used, 1 << MARKET_COINBASE);
+    t.exchange_ms = T0 - 60000;
+    assert_ok(apply(&r, &t));
+    assert_int_equal(btc(&r)->used, 1 << MARKET_COINBASE | 1 << MARKET_KRAKEN);
+    market_free(r.m);
+}
+
+TEST(what_holds_only_while_somebody_says_it_goes_with_the_feed)
+{
+    struct rig r;
+    begin(&r);
+    struct tick t = tick(&r, TICK_DAY, MARKET_COINBASE, r.btc);
+    t.price = dec("100");
+    t.volume_24h = 5;
+    assert_ok(apply(&r, &t));
+    assert_ok(book(&r, MARKET_COINBASE, "99", "101"));
+    r.now_ms += 5000;
+    t = tick(&r, TICK_DAY, MARKET_KRAKEN, r.btc);
+    t.price = dec("100");
+    t.volume_24h = 7;
+    assert_ok(apply(&r, &t));
+    assert_ok(book(&r, MARKET_KRAKEN, "99", "101"));
+    assert_true(btc(&r)->volume_24h_usd == 1200 && btc(&r)->spread_pct == 0);
+    market_age(r.m, T0 + 10001);
+    assert_true(btc(&r)->volume_24h_usd == 700 && isnan(btc(&r)->spread_pct));
+    market_age(r.m, T0 + 15001);
+    assert_true(btc(&r)->stale && isnan(btc(&r)->volume_24h_usd) && isnan(btc(&r)->spread_pct));
+    assert_true(decimal_is_zero(btc(&r)->bid) && decimal_is_zero(btc(&r)->ask));
+    expect_price(&r, "100");
+    market_free(r.m);
+}
+
+TEST(that_a_feed_fell_silent_is_news_also_where_its_price_was_not_used)
+{
+    struct rig r;
+    begin(&r);
+    struct tick t = a_trade(&r, MARKET_KRAKEN, "100");
+    t.exchange_ms = T0 - 90000;
+    assert_ok(apply(&r, &t));
+    r.now_ms += 5000;
+    assert_ok(trade(&r, MARKET_COINBASE, "100"));
+    int before = r.changes[r.btc];
+    uint64_t version = btc(&r)->version;
+    market_age(r.m, T0 + 10001); /* Kraken */
+    assert_false(btc(&r)->feeds[MARKET_KRAKEN].fresh);
+    assert_int_equal(r.changes[r.btc], before + 1);
+    assert_true(btc(&r)->version > version);
+    market_free(r.m);
+}
+
 TEST(reset_forgets_quotes_and_ids_of_trades_but_not_symbols)
 {
     struct rig r;
@@ -626,14 +806,23 @@ int main(void)
         cmocka_unit_test(one_feed_going_down_does_not_wake_another_that_is_silent),
         cmocka_unit_test(an_old_trade_gives_way_to_the_book_and_then_to_other_feeds),
         cmocka_unit_test(clocks_behind_and_ahead_do_not_matter),
+        cmocka_unit_test(a_feed_falls_silent_also_after_our_clock_was_set_back),
         cmocka_unit_test(implausible_ticks_are_refused_and_counted),
         cmocka_unit_test(rejected_ticks_are_no_sign_of_life),
+        cmocka_unit_test(a_late_trade_is_looked_over_too),
         cmocka_unit_test(a_trade_id_counts_once_and_never_goes_back),
         cmocka_unit_test(a_trade_without_id_that_is_late_is_not_the_last_price),
         cmocka_unit_test(the_version_rises_only_when_a_reader_sees_it),
         cmocka_unit_test(bid_and_ask_are_medians_of_the_feeds_used_and_converted),
         cmocka_unit_test(figures_of_a_day_are_converted_and_summed),
         cmocka_unit_test(huge_and_tiny_prices_survive_conversion),
+        cmocka_unit_test(figures_that_cannot_be_are_refused_one_by_one),
+        cmocka_unit_test(a_book_wider_than_a_tenth_says_no_price),
+        cmocka_unit_test(only_a_fresh_feed_within_a_twentieth_agrees),
+        cmocka_unit_test(the_time_of_a_price_is_the_newest_of_the_feeds_used),
+        cmocka_unit_test(a_trade_is_as_old_as_the_exchange_says),
+        cmocka_unit_test(what_holds_only_while_somebody_says_it_goes_with_the_feed),
+        cmocka_unit_test(that_a_feed_fell_silent_is_news_also_where_its_price_was_not_used),
         cmocka_unit_test(reset_forgets_quotes_and_ids_of_trades_but_not_symbols),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

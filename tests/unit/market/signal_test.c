@@ -300,6 +300,13 @@ TEST(a_hole_in_the_last_30_holds_and_says_where)
     bars[0].open_ms -= HOUR_MS;
     struct signal s = signal_at(COUNT, end_ms);
     assert_int_equal(s.quality, SIGNAL_GOOD);
+    /* the second of them is */
+    fill(0.0025);
+    memmove(&bars[1], &bars[0], 271 * sizeof(*bars));
+    bars[0] = bars[1];
+    bars[0].open_ms -= HOUR_MS;
+    s = signal_at(COUNT, end_ms);
+    assert_int_equal(s.quality, SIGNAL_GAP);
     /* four of them are missing */
     fill(0.0025);
     memmove(&bars[4], &bars[0], 276 * sizeof(*bars));

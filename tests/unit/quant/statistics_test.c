@@ -33,9 +33,15 @@ TEST(too_few_and_unmoved_samples_have_no_number)
     assert_int_equal(stat_excess_kurtosis(same, 3, &v), INDICATOR_TOO_FEW);
     assert_int_equal(stat_skew(same, 5, &v), INDICATOR_NO_MOVEMENT);
     assert_int_equal(stat_excess_kurtosis(same, 5, &v), INDICATOR_NO_MOVEMENT);
-    assert_int_equal(perf_sharpe(same, 5, 0, 365, &v), INDICATOR_NO_MOVEMENT);
-    assert_int_equal(perf_sharpe(same, 1, 0, 365, &v), INDICATOR_TOO_FEW);
-    assert_int_equal(perf_sortino(same, 5, 0, 365, &v), INDICATOR_NO_MOVEMENT);
+    double many[PERF_MIN_RETURNS];
+    for (size_t i = 0; i < PERF_MIN_RETURNS; i++) {
+        many[i] = 0.1;
+    }
+    assert_int_equal(perf_sharpe(many, PERF_MIN_RETURNS, 0, 365, &v), INDICATOR_NO_MOVEMENT);
+    assert_int_equal(perf_sortino(many, PERF_MIN_RETURNS, 0, 365, &v), INDICATOR_NO_MOVEMENT);
+    many[3] = -0.1;
+    assert_int_equal(perf_sharpe(many, PERF_MIN_RETURNS - 1, 0, 365, &v), INDICATOR_TOO_FEW);
+    assert_int_equal(perf_sortino(many, PERF_MIN_RETURNS - 1, 0, 365, &v), INDICATOR_TOO_FEW);
     assert_int_equal(perf_calmar(same, 5, 365, &v), INDICATOR_NO_MOVEMENT);
     assert_int_equal(stat_correlation(same, same, 5, &v), INDICATOR_NO_MOVEMENT);
     assert_int_equal(perf_against(same, same, 5, 0, 365, &m), INDICATOR_NO_MOVEMENT);
@@ -102,6 +108,15 @@ TEST(value_at_risk_by_hand)
         r[i] = 0.5;
     }
     assert_int_equal(risk_var_normal(r, 300, 0.95, &v), INDICATOR_NO_MOVEMENT);
+    /* The quantile itself is in the tail. */
+    assert_int_equal(risk_cvar(r, 300, 0.95, &v), INDICATOR_OK);
+    assert_near(v, -0.5, 1e-15);
+    fill(r, 200);
+    bool fell_back = false;
+    v = 42;
+    assert_int_equal(risk_var_cornish_fisher(r, 99, 0.95, &v, &fell_back), INDICATOR_TOO_FEW);
+    assert_int_equal(risk_var_cornish_fisher(r, 200, 0.99, &v, &fell_back), INDICATOR_TOO_FEW);
+    assert_true(v == 42);
 }
 
 TEST(cornish_fisher_keeps_to_its_domain)
@@ -180,12 +195,16 @@ TEST(ratios_by_hand)
     const double values[] = {100, 150, 75, 120};
     double v = 0;
     struct perf_market m = {0};
-    assert_int_equal(perf_sharpe(r, 4, 0, 4, &v), INDICATOR_OK);
-    assert_near(v, 0.005 / sqrt(0.0017 / 3) * 2, 1e-13);
-    assert_int_equal(perf_sharpe(r, 4, 0.02, 4, &v), INDICATOR_OK);
+    double eight_times[32];
+    for (size_t i = 0; i < 32; i++) {
+        eight_times[i] = r[i % 4];
+    }
+    assert_int_equal(perf_sharpe(eight_times, 32, 0, 4, &v), INDICATOR_OK);
+    assert_near(v, 0.005 / sqrt(8 * 0.0017 / 31) * 2, 1e-13);
+    assert_int_equal(perf_sharpe(eight_times, 32, 0.02, 4, &v), INDICATOR_OK);
     assert_near(v, 0, 1e-13);
-    /* the divisor is all four, not the two that lost */
-    assert_int_equal(perf_sortino(r, 4, 0, 4, &v), INDICATOR_OK);
+    /* the divisor is all of them, not the half that lost */
+    assert_int_equal(perf_sortino(eight_times, 32, 0, 4, &v), INDICATOR_OK);
     assert_near(v, 0.005 / sqrt(0.0005 / 4) * 2, 1e-13);
     assert_int_equal(perf_cagr(values, 4, 3, &v), INDICATOR_OK);
     assert_near(v, 0.2, 1e-14);

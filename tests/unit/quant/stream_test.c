@@ -281,6 +281,95 @@ TEST(what_is_no_number_is_refused)
                      0);
 }
 
+enum { BEFORE = 60, BEHIND = 80, ALL = BEFORE + 1 + BEHIND };
+
+static double wave(size_t i)
+{
+    return 100 + 10 * sin((double)i) + (double)i / 7;
+}
+
+/* The same number of the whole, with something impossible in its midst, as of what is behind it. */
+static void assert_ends(const char *name, enum indicator_gap whole_gap, double whole,
+                        enum indicator_gap behind_gap, double behind)
+{
+    test_case(name);
+    assert_int_equal(whole_gap, INDICATOR_OK);
+    assert_int_equal(behind_gap, INDICATOR_OK);
+    assert_true(whole == behind);
+    test_case(NULL);
+}
+
+#define ASSERT_ENDS(name, of_whole, of_behind)           \
+    do {                                                 \
+        double both[2] = {0, 1};                         \
+        enum indicator_gap g[2];                         \
+        double *out = &both[0];                          \
+        g[0] = of_whole;                                 \
+        out = &both[1];                                  \
+        g[1] = of_behind;                                \
+        assert_ends(name, g[0], both[0], g[1], both[1]); \
+    } while (0)
+
+TEST(what_cannot_be_ends_the_history_before_it)
+{
+    double x[ALL];
+    const double *behind = x + BEFORE + 1;
+    struct macd_value m[2];
+    struct drawdown d;
+    for (size_t i = 0; i < ALL; i++) {
+        x[i] = wave(i) * (i < BEFORE ? 50 : 1);
+    }
+    x[BEFORE] = NAN;
+    /* Windows that reach back over it: there is too little. */
+    double v = 42;
+    assert_int_equal(sma_of(x, ALL, BEHIND + 1, &v), INDICATOR_TOO_FEW);
+    assert_int_equal(ema_of(x, ALL, BEHIND + 1, &v), INDICATOR_TOO_FEW);
+    assert_int_equal(momentum_of(x, ALL, BEHIND, &v), INDICATOR_TOO_FEW);
+    assert_int_equal(rsi_of(x, ALL, 14, BEHIND + 1, &v), INDICATOR_TOO_FEW);
+    assert_true(v == 42);
+    ASSERT_ENDS("ema", ema_of(x, ALL, 20, out), ema_of(behind, BEHIND, 20, out));
+    ASSERT_ENDS("rsi", rsi_of(x, ALL, 14, 20, out), rsi_of(behind, BEHIND, 14, 20, out));
+    ASSERT_ENDS("realised", realised_of(x, ALL, out), realised_of(behind, BEHIND, out));
+    ASSERT_ENDS("ewma", ewma_of(x, ALL, 0.94, out), ewma_of(behind, BEHIND, 0.94, out));
+    assert_int_equal(macd_of(x, ALL, &m[0]), INDICATOR_OK);
+    assert_int_equal(macd_of(behind, BEHIND, &m[1]), INDICATOR_OK);
+    assert_true(m[0].line == m[1].line && m[0].signal == m[1].signal);
+    assert_int_equal(macd_of(x, BEFORE + 1 + 33, &m[0]), INDICATOR_TOO_FEW);
+    assert_int_equal(bollinger_percent_b_of(x, BEFORE + 1 + 19, &v), INDICATOR_TOO_FEW);
+    /* Indices stay those of the array. */
+    const double fall[] = {7, 0, 10, 5, 10};
+    assert_int_equal(drawdown_of(fall, 5, &d), INDICATOR_OK);
+    assert_int_equal(d.peak_at, 2);
+    assert_int_equal(d.trough_at, 3);
+    assert_int_equal(d.recovered_at, 4);
+}
+
+TEST(a_bar_that_cannot_be_ends_the_history_before_it)
+{
+    struct bar bars[ALL];
+    double v = 42;
+    for (size_t i = 0; i < ALL; i++) {
+        double c = wave(i) * (i < BEFORE ? 50 : 1);
+        bars[i] = (struct bar){(int64_t)i, c, c + 2, c - 1, c + 1, 3};
+    }
+    const struct bar *behind = bars + BEFORE + 1;
+    const struct bar bad[] = {
+        {0, 5, 6, 4, NAN, 1}, {0, 5, 6, 0, 5, 1},
+        {0, 5, 6, 4, 5, -1},  {0, 3, 6, 4, 5, 1},
+        {0, 5, 6, 4, 3, 1},   {0, 7, 6, 4, 5, 1},
+        {0, 5, 6, 4, 7, 1},   {0, INFINITY, INFINITY, 4, 5, 1},
+        {0, 5, 6, 4, 5, NAN}, {0, 5, NAN, 4, 5, 1},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        bars[BEFORE] = bad[i];
+        assert_false(bar_is_sound(&bad[i]));
+        ASSERT_ENDS("atr", atr_of(bars, ALL, 14, out), atr_of(behind, BEHIND, 14, out));
+        assert_int_equal(vwap_of(bars, ALL, BEHIND + 1, &v), INDICATOR_TOO_FEW);
+        assert_true(v == 42);
+    }
+    ASSERT_ENDS("vwap", vwap_of(bars, ALL, BEHIND, out), vwap_of(behind, BEHIND, BEHIND, out));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +383,8 @@ int main(void)
         cmocka_unit_test(momentum_looks_back_over_its_period),
         cmocka_unit_test(drawdown_names_peak_trough_and_recovery),
         cmocka_unit_test(what_is_no_number_is_refused),
+        cmocka_unit_test(what_cannot_be_ends_the_history_before_it),
+        cmocka_unit_test(a_bar_that_cannot_be_ends_the_history_before_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

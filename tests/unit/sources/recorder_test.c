@@ -2,6 +2,7 @@
 #include "tests/lib/test.h"
 
 #include "sources/recorder.h"
+#include "wire/tape.h"
 
 #include <sys/stat.h>
 
@@ -122,6 +123,28 @@ TEST(closing_writes_what_is_gathered)
     place_fini(&p);
 }
 
+TEST(an_item_that_no_reader_would_take_is_left_out)
+{
+    struct place p;
+    struct recorder *r = NULL;
+    struct buf error = {0};
+    place_init(&p);
+    assert_ok(recorder_open(p.loop, p.path, &r, &error));
+    char *huge = malloc(TAPE_LINE_MAX);
+    assert_non_null(huge);
+    memset(huge, 'x', TAPE_LINE_MAX);
+    struct record item = {.source = STR("binance"), .kind = RECORD_HTTP, .status = 200};
+    recorder_add(r, &item);
+    item.body = str_make(huge, TAPE_LINE_MAX);
+    recorder_add(r, &item);
+    item = (struct record){.time_ns = 1, .source = STR("binance"), .kind = RECORD_WS_TEXT};
+    recorder_add(r, &item);
+    recorder_close(r);
+    assert_int_equal(count_items(&p), 2);
+    free(huge);
+    place_fini(&p);
+}
+
 TEST(full_disk_stops_recording_and_nothing_else)
 {
     struct place p;
@@ -157,6 +180,7 @@ int main(void)
         cmocka_unit_test(cut_line_of_an_earlier_run_is_removed_and_appending_goes_on),
         cmocka_unit_test(file_of_something_else_is_refused_and_left_alone),
         cmocka_unit_test(closing_writes_what_is_gathered),
+        cmocka_unit_test(an_item_that_no_reader_would_take_is_left_out),
         cmocka_unit_test(full_disk_stops_recording_and_nothing_else),
         cmocka_unit_test(place_that_cannot_be_written_is_said),
     };

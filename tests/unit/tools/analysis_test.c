@@ -148,7 +148,7 @@ TEST(what_is_unknown_is_null_and_says_why)
         {"statistics", "volatility", "insufficient data: 0 of 2"},
         {"statistics", "var_95", "insufficient data: 0 of 100"},
         {"statistics", "var_99", "insufficient data: 0 of 250"},
-        {"statistics", "sharpe", "insufficient data: 0 of 2"},
+        {"statistics", "sharpe", "insufficient data: 0 of 30"},
         {"statistics", "max_drawdown_peak", "it never fell below a high"},
         {"statistics", "total_return", "insufficient data: 0 of 1"},
         {"statistics", "kupiec_p", "insufficient data: 0 of 1095"},
@@ -169,7 +169,7 @@ TEST(what_is_unknown_is_null_and_says_why)
 TEST(no_movement_is_no_ratio)
 {
     struct buf text = {0};
-    write_days(&text, 28, flat);
+    write_days(&text, 31, flat);
     struct json *root = analyse(buf_text(&text), buf_text(&text));
     assert_str(reason(root, "bollinger_percent_b"), "no movement");
     assert_str(reason(root, "sharpe"), "no movement");

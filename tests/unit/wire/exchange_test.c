@@ -168,6 +168,22 @@ TEST(binance_answers_and_announcements)
         EX_SHUTDOWN);
 }
 
+/* What a frame leaves out is not made up of what it has. */
+TEST(binance_half_a_range_is_none_and_the_time_of_sending_stands_for_that_of_the_day)
+{
+    const struct exchange_event *e =
+        one(VENUE_BINANCE,
+            "{\"e\":\"24hrMiniTicker\",\"E\":1723161255343,\"s\":\"A\",\"c\":\"1\",\"h\":\"2\"}",
+            EX_DAY);
+    assert_false(e->has_range || e->has_volume || e->has_change || e->has_open);
+    assert_true(e->time_us == 1723161255343000);
+    e = one(VENUE_BINANCE,
+            "{\"e\":\"kline\",\"s\":\"A\",\"k\":{\"t\":1633998480000,\"i\":\"1001m\",\"o\":\"2\","
+            "\"c\":\"2\",\"h\":\"3\",\"l\":\"1\",\"v\":\"5\"}}",
+            EX_CANDLE);
+    assert_int_equal(e->interval_ms, 0);
+}
+
 TEST(binance_lists_of_payloads_give_an_event_each)
 {
     const char *why = NULL;
@@ -194,6 +210,18 @@ TEST(binance_refuses_what_cannot_be)
             ERR_RANGE, "time");
     refused(VENUE_BINANCE, "{\"u\":1,\"s\":\"A\",\"b\":\"0\",\"B\":\"0\",\"a\":\"2\",\"A\":\"1\"}",
             ERR_RANGE, "side");
+    refused(VENUE_BINANCE, "{\"u\":1,\"s\":\"A\",\"b\":\"1\",\"B\":\"-1\",\"a\":\"2\",\"A\":\"1\"}",
+            ERR_RANGE, "below 0");
+    refused(VENUE_BINANCE, "{\"e\":\"24hrMiniTicker\",\"s\":\"A\",\"c\":\"1\",\"v\":\"-1\"}",
+            ERR_RANGE, "figure");
+    refused(VENUE_BINANCE,
+            "{\"e\":\"kline\",\"s\":\"A\",\"k\":{\"t\":1633998480000,\"i\":\"1m\",\"o\":\"2\","
+            "\"c\":\"4\",\"h\":\"3\",\"l\":\"1\",\"v\":\"5\"}}",
+            ERR_RANGE, "contradict");
+    refused(VENUE_BINANCE,
+            "{\"e\":\"kline\",\"s\":\"A\",\"k\":{\"t\":1633998480000,\"i\":\"1m\",\"o\":\"2\","
+            "\"c\":\"2\",\"h\":\"3\",\"l\":\"1\",\"v\":\"-5\"}}",
+            ERR_RANGE, "volume");
     refused(VENUE_BINANCE, "{\"e\":\"newKind\",\"s\":\"A\"}", ERR_UNSUPPORTED, "kind");
     refused(VENUE_BINANCE, "{}", ERR_UNSUPPORTED, "neither");
     refused(VENUE_BINANCE, "", ERR_SYNTAX, "");
@@ -353,6 +381,10 @@ TEST(kraken_answers_for_each_symbol)
             "\"success\":false,\"error\":\"Currency pair not supported\"}",
             EX_REFUSED);
     assert_str(e->instrument, "NOPE/USD");
+    /* Either of the two says no. */
+    one(VENUE_KRAKEN, "{\"method\":\"subscribe\",\"success\":false}", EX_REFUSED);
+    e = one(VENUE_KRAKEN, "{\"method\":\"subscribe\",\"error\":\"EAPI:no\"}", EX_REFUSED);
+    assert_str(e->text, "EAPI:no");
     one(VENUE_KRAKEN, "{\"method\":\"pong\",\"req_id\":1}", EX_ACK);
     one(VENUE_KRAKEN, "{\"channel\":\"heartbeat\"}", EX_HEARTBEAT);
     assert_str(one(VENUE_KRAKEN,
@@ -419,6 +451,8 @@ TEST(names_are_split_and_made_as_the_venues_write_them)
         {VENUE_BINANCE, "BTCFDUSD", NULL, QUOTE_USD},
         {VENUE_BINANCE, "BTCUSDC", NULL, QUOTE_USD},
         {VENUE_BINANCE, "USDT", NULL, QUOTE_USD},
+        {VENUE_BINANCE, "ABCDEFGHIJKLMNOUSDT", "ABCDEFGHIJKLMNO", QUOTE_USDT},
+        {VENUE_BINANCE, "ABCDEFGHIJKLMNOPUSDT", NULL, QUOTE_USD},
         {VENUE_BINANCE, "btcusdt", NULL, QUOTE_USD},
         {VENUE_COINBASE, "BTC-USD", "BTC", QUOTE_USD},
         {VENUE_COINBASE, "BTC-USDT", "BTC", QUOTE_USDT},
@@ -465,6 +499,15 @@ TEST(times_are_read_to_the_microsecond)
     assert_true(exchange_time(STR("1786279500"), &us) && us == 1786279500000000);
     assert_false(exchange_time(STR("2026-08-09T21:05:48"), &us));
     assert_false(exchange_time(STR("2026-13-09T21:05:48Z"), &us));
+    assert_true(exchange_time(STR("2016-12-31T23:59:60Z"), &us) && us == 1483228800000000);
+    assert_false(exchange_time(STR("2016-12-31T23:59:61Z"), &us));
+    assert_false(exchange_time(STR("2016-12-31T24:00:00Z"), &us));
+    assert_false(exchange_time(STR("2026-08-09T21:05:48+01:00"), &us));
+    /* seconds to the last, milliseconds from the first */
+    assert_true(exchange_time(STR("4102444799"), &us) && us == 4102444799000000);
+    assert_true(exchange_time(STR("1230768000000"), &us) && us == 1230768000000000);
+    assert_false(exchange_time(STR("4102444800"), &us));
+    assert_false(exchange_time(STR("18446744073709551615"), &us));
     assert_false(exchange_time(STR("1999-08-09T21:05:48Z"), &us));
     assert_false(exchange_time(STR("0"), &us));
     assert_false(exchange_time(STR(""), &us));
@@ -480,6 +523,8 @@ int main(void)
         cmocka_unit_test(binance_aggregates_name_the_first_and_the_last_trade),
         cmocka_unit_test(binance_candle_says_whether_it_is_closed),
         cmocka_unit_test(binance_answers_and_announcements),
+        cmocka_unit_test(
+            binance_half_a_range_is_none_and_the_time_of_sending_stands_for_that_of_the_day),
         cmocka_unit_test(binance_lists_of_payloads_give_an_event_each),
         cmocka_unit_test(binance_refuses_what_cannot_be),
         cmocka_unit_test(coinbase_match_names_the_makers_side_and_ticker_the_takers),

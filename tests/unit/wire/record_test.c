@@ -11,6 +11,7 @@ static void assert_same(const struct record *a, const struct record *b)
     assert_int_equal(a->header_count, b->header_count);
     assert_true(str_eq(a->source, b->source) && str_eq(a->url, b->url));
     assert_true(str_eq(a->body, b->body));
+    assert_true(str_eq(a->purpose, b->purpose) && str_eq(a->error, b->error));
     for (size_t i = 0; i < a->header_count; i++) {
         assert_true(str_eq(a->headers[i].name, b->headers[i].name));
         assert_true(str_eq(a->headers[i].value, b->headers[i].value));
@@ -58,7 +59,14 @@ TEST(what_was_written_is_read_back_and_no_part_of_it_is)
         .time_ns = 1, .source = STR("x"), .kind = RECORD_WS_TEXT, .body = STR("\xff\x00\x80z")};
     const struct record closed = {
         .time_ns = 2, .source = STR("kraken"), .kind = RECORD_WS_CLOSE, .status = 1006};
+    const struct record failed = {.time_ns = 3,
+                                  .source = STR("binance"),
+                                  .kind = RECORD_HTTP,
+                                  .url = STR("https://h/x"),
+                                  .purpose = STR("trades BTCUSDT 5 8"),
+                                  .error = STR("timeout")};
     check_round_trip(&http);
+    check_round_trip(&failed);
     check_round_trip(&binary);
     check_round_trip(&closed);
 }
@@ -103,6 +111,8 @@ TEST(what_is_no_item_is_refused)
         {"{\"v\":1,\"t\":5.5,\"source\":\"s\",\"kind\":\"http\"}", ERR_SYNTAX},
         {"{\"v\":1,\"t\":\"5\",\"source\":\"s\",\"kind\":\"http\"}", ERR_SYNTAX},
         {"{\"v\":1,\"t\":5,\"source\":\"s\",\"kind\":\"http\",\"status\":-1}", ERR_SYNTAX},
+        {"{\"v\":1,\"t\":5,\"source\":\"s\",\"kind\":\"http\",\"for\":7}", ERR_SYNTAX},
+        {"{\"v\":1,\"t\":5,\"source\":\"s\",\"kind\":\"http\",\"error\":null}", ERR_SYNTAX},
         {"{\"v\":1,\"t\":5,\"source\":\"s\",\"kind\":\"http\",\"headers\":[[\"a\"]]}", ERR_SYNTAX},
         {"{\"v\":1,\"t\":5,\"source\":\"s\",\"kind\":\"http\",\"body64\":\"A\"}", ERR_SYNTAX},
         {"{\"v\":1,\"t\":5,\"source\":\"s\",\"kind\":\"http\",\"body64\":\"A=AA\"}", ERR_SYNTAX},
