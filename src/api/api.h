@@ -131,8 +131,13 @@ struct fanout *api_shard_fanout(struct api_shard *s);
 struct net_server *api_shard_net(struct api_shard *s);
 /* Main thread: the shard is told in letters; call before api_main_start(). */
 void api_main_add_shard(struct api_main *a, struct api_shard *s, struct mailbox *mail);
-/* Shard thread: stops accepting, tells clients to come back after a spread delay, finishes. */
+/* Shard thread: tells clients to come back after a spread delay, finishes. Who polls is told at the
+ * next poll; nobody else is served any more. */
 void api_shard_drain(struct api_shard *s);
+/* Shard thread, from then on: how many are to be told at their next poll. */
+size_t api_shard_untold(const struct api_shard *s);
+/* Shard thread: stops accepting, and nobody's next poll is waited for any longer. */
+void api_shard_close(struct api_shard *s);
 /* Shard thread: cuts what is left. */
 void api_shard_cut(struct api_shard *s);
 /* Shard thread: no conn is left and none is taken over any more; api_shard_free() may follow. */

@@ -46,6 +46,13 @@ void reply_problem(struct conn *c, unsigned status, const char *title, const cha
     buf_fini(&body);
 }
 
+void refuse_draining(struct conn *c)
+{
+    conn_drain(c);
+    reply_problem(c, 503, "Service Unavailable", "The server is shutting down.",
+                  STR("Retry-After: 2\r\n"));
+}
+
 static void reply_json(struct conn *c, unsigned status, struct str body)
 {
     send_reply(c, &(struct http_reply){.status = status,
@@ -270,7 +277,8 @@ static void get_poll(struct api_shard *s, struct conn *c, const struct http_requ
     open_poll(s, c, r);
 }
 
-enum { CHECK_ORIGIN = 1, NO_HEAD = 2 };
+/* LAST: also served while the server shuts down. */
+enum { CHECK_ORIGIN = 1, NO_HEAD = 2, LAST = 4 };
 
 /* A path may have one part that varies, written ":symbol". */
 static const struct route {
@@ -283,7 +291,7 @@ static const struct route {
     {"/ws", HTTP_GET, CHECK_ORIGIN | NO_HEAD, get_ws},
     {"/api/v1/publish", HTTP_POST, CHECK_ORIGIN, route_publish},
     {"/api/v1/stream", HTTP_GET, CHECK_ORIGIN | NO_HEAD, get_stream},
-    {"/api/v1/poll", HTTP_GET, CHECK_ORIGIN | NO_HEAD, get_poll},
+    {"/api/v1/poll", HTTP_GET, CHECK_ORIGIN | NO_HEAD | LAST, get_poll},
     {"/api/crypto/dashboard-summary/refresh", HTTP_GET, CHECK_ORIGIN | NO_HEAD, get_refresh},
     {"/api/v1/prices", HTTP_GET, 0, get_prices},
     {"/api/v1/ticker", HTTP_GET, 0, get_ticker},
@@ -293,8 +301,8 @@ static const struct route {
     {"/api/v1/assets/:symbol", HTTP_GET, 0, get_asset},
     {"/api/v1/assets/:symbol/candles", HTTP_GET, 0, get_candles},
     {"/api/v1/assets/:symbol/indicators", HTTP_GET, 0, get_indicators},
-    {"/healthz", HTTP_GET, 0, get_healthz},
-    {"/readyz", HTTP_GET, 0, get_readyz},
+    {"/healthz", HTTP_GET, LAST, get_healthz},
+    {"/readyz", HTTP_GET, LAST, get_readyz},
     {"/api/health", HTTP_GET, 0, get_health},
     {"/metrics", HTTP_GET, 0, get_metrics},
     {"/", HTTP_GET, 0, get_root},
@@ -390,6 +398,8 @@ static void run_route(struct api_shard *s, struct conn *c, const struct http_req
         refuse_origin(c);
     } else if (!method_fits(route, r->method)) {
         refuse_method(c, route);
+    } else if (s->draining && !(route->flags & LAST)) {
+        refuse_draining(c);
     } else {
         route->run(s, c, r, body);
     }
@@ -400,6 +410,7 @@ void route_request(struct api_shard *s, struct conn *c, const struct http_reques
 {
     struct str varying;
     metric_add(&requests_total, 1);
+    session_use(s, session_of(c), USE_OTHER);
     bool origin_is_fine = note_origin(s, c, r);
     if (!host_allowed(s->opts.settings, r)) {
         metric_add(&origin_refused, 1);
@@ -407,6 +418,13 @@ void route_request(struct api_shard *s, struct conn *c, const struct http_reques
                       "This server serves its own machine only; use http://localhost.",
                       (struct str){0});
         return;
+    }
+    if (str_starts(r->path, STR("/socket.io/"))) {
+        sio_shard_request(s, c, r, body);
+        return;
+    }
+    if (s->draining) {
+        conn_drain(c); /* answered, then closed */
     }
     for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
         if (path_fits(routes[i].path, r->path, &varying)) {
@@ -417,10 +435,6 @@ void route_request(struct api_shard *s, struct conn *c, const struct http_reques
     const struct asset *asset = asset_at(r->path);
     if (asset && (r->method == HTTP_GET || r->method == HTTP_HEAD)) {
         reply_asset(c, r, asset);
-        return;
-    }
-    if (str_starts(r->path, STR("/socket.io/"))) {
-        sio_shard_request(s, c, r, body);
         return;
     }
     reply_problem(c, 404, "Not Found", "There is nothing at this address.", (struct str){0});

@@ -181,6 +181,13 @@ static void run_packed(struct api_shard *s, struct conn *c, struct str bytes)
     buf_fini(&json);
 }
 
+void session_use(struct api_shard *s, struct session *session, enum session_use use)
+{
+    s->pollers += (use == USE_POLL);
+    s->pollers -= (session->use == USE_POLL);
+    session->use = (uint8_t)use;
+}
+
 /* ---- net's handlers ---- */
 
 static void on_request(void *self, struct conn *c, const struct http_request *r, struct str body)
@@ -230,6 +237,7 @@ static void on_closing(void *self, struct conn *c)
 {
     (void)engine_on_closing(&session_of(c)->link, c);
     session_leave(self, session_of(c));
+    session_use(self, session_of(c), USE_NONE);
 }
 
 static void on_closed(void *self, struct conn *c, uint16_t code, const char *why)
@@ -435,23 +443,19 @@ unsigned shard_spread_ms(struct api_shard *s)
     return 500 + s->drain_step;
 }
 
-static void tell_shutdown(void *self, struct conn *c)
+void shutdown_json(struct api_shard *s, struct buf *out)
 {
-    struct api_shard *s = self;
-    struct session *session = session_of(c);
-    if (session->kind == SESSION_POLL) {
-        poll_expire(s, session);
-        return;
-    }
-    if (session->kind != SESSION_WS && session->kind != SESSION_SSE) {
-        return;
-    }
-    struct buf json = {0};
     char time[CLOCK_RFC3339_LEN + 1];
     clock_format_rfc3339(shard_wall_ms(s), time);
-    buf_printf(&json,
-               "{\"type\":\"server_shutdown\",\"reconnect_after_ms\":%u,\"timestamp\":\"%s\"}",
+    buf_printf(out, "{\"type\":\"server_shutdown\",\"reconnect_after_ms\":%u,\"timestamp\":\"%s\"}",
                shard_spread_ms(s), time);
+}
+
+static void tell_shutdown(struct api_shard *s, struct conn *c)
+{
+    struct session *session = session_of(c);
+    struct buf json = {0};
+    shutdown_json(s, &json);
     if (session->kind == SESSION_WS) {
         session_send(c, buf_str(&json));
     } else {
@@ -462,12 +466,38 @@ static void tell_shutdown(void *self, struct conn *c)
     buf_fini(&json);
 }
 
+/* Whoever is between two polls comes back, on this conn or a new one, and is told then: conns that
+ * carry polls, or carried nothing yet, stay until api_shard_close(). */
+static void drain_one(void *self, struct conn *c)
+{
+    struct api_shard *s = self;
+    struct session *session = session_of(c);
+    if (session->kind == SESSION_POLL) {
+        conn_drain(c);
+        poll_expire(s, session);
+    } else if (session->kind == SESSION_WS || session->kind == SESSION_SSE) {
+        tell_shutdown(s, c);
+        conn_drain(c);
+    } else if (session->use == USE_OTHER) {
+        conn_drain(c);
+    }
+}
+
 void api_shard_drain(struct api_shard *s)
 {
     s->draining = true;
-    net_stop_listening(s->net);
     sio_shard_drain(s);
-    net_each(s->net, tell_shutdown, s);
+    net_each(s->net, drain_one, s);
+}
+
+size_t api_shard_untold(const struct api_shard *s)
+{
+    return engine_count(sio_engine(s->sio)) + s->pollers;
+}
+
+void api_shard_close(struct api_shard *s)
+{
+    net_stop_listening(s->net);
     net_drain(s->net);
 }
 

@@ -395,7 +395,14 @@ struct sio_server *sio_shard_new(struct api_shard *s, unsigned index, const stru
 void sio_shard_request(struct api_shard *s, struct conn *c, const struct http_request *r,
                        struct str body)
 {
-    engine_request(sio_engine(s->sio), c, &session_of(c)->link, r, body);
+    struct buf sid = {0};
+    session_use(s, session_of(c), USE_ENGINE);
+    if (s->draining && r->method != HTTP_OPTIONS && http_query(r->query, STR("sid"), &sid) != OK) {
+        refuse_draining(c); /* a new session */
+    } else {
+        engine_request(sio_engine(s->sio), c, &session_of(c)->link, r, body);
+    }
+    buf_fini(&sid);
 }
 
 static void drain_one(void *self, struct engine_session *session)

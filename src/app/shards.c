@@ -18,7 +18,8 @@ struct shard {
     struct thread *thread;
     struct timer drain_timer, figures_timer;
     uint64_t cut_at_ms, end_at_ms;
-    bool cut;
+    bool closed, cut;
+    uint64_t untold; /* who is to be told of the drain; 1 until it has begun; all read it: atomic */
     /* figures for health and metrics, written by the shard, read by main: atomics */
     uint64_t clients, stalled, conflated;
 };
@@ -90,17 +91,33 @@ static void tell_drained(void *self, void *owned_arg, uint64_t number)
     }
 }
 
+/* A client's next poll may come to any shard, so all are open until the last client was told. */
+static bool all_told(const struct shards *all)
+{
+    for (int i = 0; i < all->count; i++) {
+        if (__atomic_load_n(&all->all[i].untold, __ATOMIC_RELAXED)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void look_drained(void *self)
 {
     struct shard *s = self;
     uint64_t now = loop_now_ms(s->loop);
+    __atomic_store_n(&s->untold, api_shard_untold(s->api), __ATOMIC_RELAXED);
+    if (!s->closed && (now >= s->cut_at_ms || all_told(s->owner))) {
+        s->closed = true;
+        api_shard_close(s->api);
+    }
     size_t left = net_count(api_shard_net(s->api));
     if (left && now >= s->cut_at_ms && !s->cut) {
         log_info("shard", "cutting what is left", "shard=%d clients=%zu", s->index, left);
         api_shard_cut(s->api);
         s->cut = true;
     }
-    if (left && now < s->end_at_ms) {
+    if ((left || !s->closed) && now < s->end_at_ms) {
         timer_start(s->loop, &s->drain_timer, now + DRAIN_LOOK_MS, look_drained, s);
         return;
     }
@@ -208,6 +225,9 @@ enum err shards_start(struct shards *s)
 
 void shards_drain(struct shards *s, uint32_t within_ms)
 {
+    for (int i = 0; i < s->count; i++) {
+        __atomic_store_n(&s->all[i].untold, 1, __ATOMIC_RELAXED);
+    }
     for (int i = 0; i < s->count; i++) {
         while (!mailbox_post(s->all[i].mail, begin_drain, &s->all[i], NULL, within_ms)) {
             /* full for a moment: the shard is emptying it */

@@ -194,7 +194,7 @@ void http_keep_parcel(struct conn *c, struct net_parcel *owned_parcel);
 struct net_parcel *http_take_parcel(struct conn *c, struct buf *rest);
 /* Bytes of a new conn that arrived elsewhere; they are read in the deferred phase. */
 void http_put_bytes(struct conn *c, struct buf *owned_bytes);
-/* Between two requests, nothing due. */
+/* Between two requests; an answer may still be on its way out. */
 bool http_idle(const struct conn *c);
 /* Answers with a problem and ends the conn. */
 void http_problem(struct conn *c, unsigned status, const char *detail);

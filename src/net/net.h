@@ -77,7 +77,7 @@ enum err net_parse_address(const char *address, struct sockaddr_storage *out,
 bool net_address_is_loopback(const struct sockaddr *addr);
 /* Stops accepting; conns stay. */
 void net_stop_listening(struct net_server *s);
-/* Closes idle HTTP conns at once and the others after their reply; WebSockets with 1001. */
+/* Ends every conn as conn_drain() does, also those that are still to come. */
 void net_drain(struct net_server *s);
 /* Cuts everything that is left. */
 void net_close_all(struct net_server *s);
@@ -162,6 +162,9 @@ void conn_park(struct conn *c);
 /* Sends what is due, then closes (HTTP; a chunked stream gets its last chunk), or 1001
  * (WebSocket). A request that waits is answered first. */
 void conn_finish(struct conn *c);
+/* The same, but a request that is on its way is still taken and answered: only who is between two
+ * requests is closed now. */
+void conn_drain(struct conn *c);
 /* Closes at once. */
 void conn_abort(struct conn *c);
 

@@ -113,9 +113,8 @@ void net_each(struct net_server *s, void (*fn)(void *self, struct conn *c), void
     mem_free(set.conns);
 }
 
-static void drain_one(void *self, struct conn *c)
+void conn_drain(struct conn *c)
 {
-    (void)self;
     if (c->state != CONN_HTTP) {
         conn_finish(c);
     } else if (http_idle(c)) {
@@ -123,6 +122,12 @@ static void drain_one(void *self, struct conn *c)
     } else {
         c->flags &= ~(uint32_t)CF_KEEP;
     }
+}
+
+static void drain_one(void *self, struct conn *c)
+{
+    (void)self;
+    conn_drain(c);
 }
 
 void net_drain(struct net_server *s)
