@@ -7,7 +7,7 @@ import WebSocket from 'ws';
 import { Client } from './lib/client.mjs';
 import { assertProblem, json, mustPublish, request, TIME } from './lib/http.mjs';
 import { Rows, seqOf, startMarket } from './lib/market.mjs';
-import { backEnds, startServer, startUpstream, until } from './lib/server.mjs';
+import { backEnds, sleep, startServer, startUpstream, until } from './lib/server.mjs';
 
 const SYMBOLS = ['BTC', 'ETH', 'SOL', 'DOGE'];
 const WAIT_MS = 60_000; /* the machine may be slow, and shared */
@@ -146,6 +146,22 @@ describe('prices', { concurrency: both.length }, () => {
       assert.ok(rows.count(SYMBOLS, from, to) > sent, 'more was published than was sent');
       /* it was no loss: nobody is told of it */
       assert.ok(!(await c.settle()).some((m) => m.channel === 'price_updates' && m.type === 'conflated'));
+    });
+
+    test('max_hz holds from the first message on, whenever one joins those who ask for the same', async () => {
+      const join = async (_, i) => {
+        await sleep(130 * i);
+        const c = await connect();
+        await c.subscribe('price_updates', { symbols: ['BTC', 'ETH'], max_hz: 2 });
+        const at = [];
+        while (at.length < 4) {
+          const m = await c.next(prices, WAIT_MS);
+          if (m.data.BTC) at.push(performance.now());
+        }
+        /* One may be read late here, and the last in time. */
+        assert.ok(at[3] - at[0] > 3 * 500 - 250, `client ${i}: ${at.map((t) => Math.round(t - at[0]))} ms`);
+      };
+      await Promise.all(Array.from({ length: 6 }, join));
     });
 
     test('deltas applied give the rows that full messages have', async () => {

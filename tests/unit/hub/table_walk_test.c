@@ -33,6 +33,7 @@ struct view {
     uint64_t cursor, version[KEYS];
     uint64_t last_ms, messages, deltas, conflated;
     uint64_t disturbed_ms, paced; /* when it last joined or was slow; at the pace of its limit */
+    /* What it is given first counts, so the pace holds from there on. */
 };
 
 struct walk {
@@ -144,7 +145,7 @@ static uint64_t seq_of(struct str cursor)
 static void note_message(struct walk *w, struct view *v)
 {
     uint64_t now = loop_now_ms(w->rig->loop);
-    if (!v->plain && v->interval_ms && v->last_ms > v->disturbed_ms + v->interval_ms) {
+    if (!v->plain && v->interval_ms && v->last_ms >= v->disturbed_ms && now > v->disturbed_ms) {
         assert_true(now - v->last_ms >= v->interval_ms);
         v->paced++;
     }
@@ -465,6 +466,7 @@ static void subscribe(struct walk *w, int i)
     v->disturbed_ms = loop_now_ms(w->rig->loop);
     v->begins_anew = false;
     v->cursor = 0; /* of fewer rows it may be a lower one */
+    v->last_ms = 0;
     if (first.len) {
         rig_write(&c->member, buf_str(&first));
         if (c->waiting.len) {
