@@ -33,6 +33,8 @@ struct api_settings {
     const char *listen;      /* as told to people */
     bool loopback_only;      /* Host is checked */
     bool limit_loopback;     /* loopback peers are rate limited too */
+    bool trusted_proxy;      /* X-Forwarded-For says who asks */
+    uint32_t requests_per_s; /* per address; 0: no limit */
     uint32_t commands_per_s; /* per client */
     uint32_t dashboard_ms;   /* how often dashboard_update is sent */
     uint32_t btc_price_ms;   /* how often btc_price_update is sent */
@@ -123,6 +125,9 @@ struct api_shard_opts {
     struct api_main *main; /* named in letters only, never called from the shard */
     const struct api_settings *settings;
     struct net_opts net; /* handler, self, user_bytes are filled in here */
+    /* What addresses do, on all shards; borrowed. */
+    struct tally *sessions_of; /* Socket.IO sessions */
+    struct throttle *requests; /* NULL: no limit */
     int index;
 };
 struct api_shard *api_shard_new(const struct api_shard_opts *opts);

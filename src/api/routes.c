@@ -10,6 +10,8 @@ static struct metric requests_total =
 static struct metric origin_refused =
     METRIC_COUNTER("coincast_origin_refused_total", "Requests refused for their Origin or Host.");
 
+static struct metric hasty = METRIC_COUNTER(
+    "coincast_http_hasty_total", "Requests refused because their address makes too many.");
 static struct metric fresh_reads = METRIC_LABELLED(
     METRIC_KIND_COUNTER, "coincast_summary_reads_total",
     "Reads of the summary, by whether its price was younger than five minutes.", "price=\"fresh\"");
@@ -51,6 +53,36 @@ void refuse_draining(struct conn *c)
     conn_drain(c);
     reply_problem(c, 503, "Service Unavailable", "The server is shutting down.",
                   STR("Retry-After: 2\r\n"));
+}
+
+/* Whoever watches over the process must not take a busy neighbour for its death. */
+static bool is_probe(struct str path)
+{
+    return str_eq(path, STR("/healthz")) || str_eq(path, STR("/readyz"));
+}
+
+bool refuse_hasty(struct api_shard *s, struct conn *c, const struct http_request *r)
+{
+    unsigned retry_s = 0;
+    struct buf detail = {0}, header = {0}, body = {0};
+    if (likely(!rate_holds(s, c)) || is_probe(r->path) || rate_allows(s, c, r, &retry_s)) {
+        return false;
+    }
+    metric_add(&hasty, 1);
+    buf_printf(&detail, "Your address makes more than %u requests a second.",
+               s->opts.settings->requests_per_s);
+    buf_printf(&header, "Retry-After: %u\r\n", retry_s);
+    message_problem(&body, 429, "Too Many Requests", buf_text(&detail));
+    body.len--; /* its closing brace */
+    buf_printf(&body, ",\"retry_after\":%u}", retry_s);
+    send_reply(c, &(struct http_reply){.status = 429,
+                                       .content_type = STR("application/problem+json"),
+                                       .headers = buf_str(&header),
+                                       .body = buf_str(&body)});
+    buf_fini(&detail);
+    buf_fini(&header);
+    buf_fini(&body);
+    return true;
 }
 
 static void reply_json(struct conn *c, unsigned status, struct str body)
@@ -421,6 +453,9 @@ void route_request(struct api_shard *s, struct conn *c, const struct http_reques
     }
     if (str_starts(r->path, STR("/socket.io/"))) {
         sio_shard_request(s, c, r, body);
+        return;
+    }
+    if (refuse_hasty(s, c, r)) {
         return;
     }
     if (s->draining) {

@@ -30,6 +30,7 @@ struct session {
     uint8_t form; /* enum frame_form, of SESSION_WS */
     uint8_t use;  /* enum session_use */
     bool authorized;
+    bool publishes;          /* a request on it had the right token */
     struct engine_link link; /* what the Socket.IO engine keeps with a conn of its own */
 };
 
@@ -98,6 +99,8 @@ void send_reply(struct conn *c, const struct http_reply *reply);
 bool etag_matches(struct str if_none_match, const char *etag);
 void reply_problem(struct conn *c, unsigned status, const char *title, const char *detail,
                    struct str headers);
+/* True: its address has asked more often than it may, and was told when to come again. */
+bool refuse_hasty(struct api_shard *s, struct conn *c, const struct http_request *r);
 /* The server shuts down: 503, and the conn ends. */
 void refuse_draining(struct conn *c);
 /* Whether a path is of that form; `varying` gets its part that varies ("/a/:x/b"). */
@@ -164,6 +167,11 @@ bool origin_allowed(const struct api_settings *settings, const struct http_reque
                     struct buf *cors);
 /* Serving loopback only, Host must name this machine (against DNS rebinding). */
 bool host_allowed(const struct api_settings *settings, const struct http_request *r);
+/* Whether requests on this conn are held to a rate at all. */
+bool rate_holds(const struct api_shard *s, const struct conn *c);
+/* One of those more; false: too many, *retry_s (at least 1) says when to come again. */
+bool rate_allows(struct api_shard *s, struct conn *c, const struct http_request *r,
+                 unsigned *retry_s);
 enum token_check { TOKEN_NONE, TOKEN_WRONG, TOKEN_RIGHT };
 enum token_check check_token(const struct api_settings *settings, const struct http_request *r);
 

@@ -5,7 +5,9 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/tally.h"
 #include "base/thread.h"
+#include "base/throttle.h"
 
 enum { MAILBOX_LETTERS = 4096, DRAIN_LOOK_MS = 5, CUT_MS = 2000, FIGURES_MS = 1000 };
 
@@ -29,6 +31,8 @@ struct shards {
     struct shard *all;
     int count;
     int drained;
+    struct tally *conns_of, *sessions_of; /* by address */
+    struct throttle *requests;
     char io_name[16];
     char io_reason[64];
 };
@@ -159,6 +163,8 @@ static enum err build(struct shards *all, int index, const char *listen, uint16_
         .main = all->opts.main,
         .settings = all->opts.settings,
         .net = all->opts.net,
+        .sessions_of = all->sessions_of,
+        .requests = all->requests,
         .index = index,
     });
     all->count = index + 1;
@@ -190,6 +196,10 @@ enum err shards_new(const struct shards_opts *opts, struct shards **out, uint16_
     struct shards *all = mem_zero(sizeof(*all));
     all->opts = *opts;
     all->all = mem_array((size_t)opts->count, sizeof(*all->all));
+    all->conns_of = all->opts.net.conns_of = tally_new(NET_MAX_PEERS);
+    all->sessions_of = tally_new(NET_MAX_PEERS);
+    uint32_t rate = opts->settings->requests_per_s;
+    all->requests = rate ? throttle_new(rate, 2 * rate) : NULL;
     struct buf address = {0};
     enum err e = build(all, 0, opts->listen, port, error);
     if (e == OK) {
@@ -252,6 +262,9 @@ void shards_free(struct shards *s)
         mailbox_free(one->mail);
         loop_free(one->loop);
     }
+    tally_free(s->conns_of);
+    tally_free(s->sessions_of);
+    throttle_free(s->requests);
     mem_free(s->all);
     mem_free(s);
 }

@@ -124,8 +124,7 @@ void newcomers_add(struct group *g, struct member *m)
     newcomers_remove(g, m);
     for (size_t i = 0; i < g->sub_count; i++) {
         struct gsub *s = &g->subs[i];
-        struct newcomer one = {
-            .member = m, .seq = seq_of_all(s), .until_ms = now + s->interval_ms};
+        struct newcomer one = {.member = m, .seq = seq_of_all(s), .until_ms = now + s->interval_ms};
         if (s->interval_ms == 0 || s->next_due_ms >= one.until_ms || !has_state(s->chan, s->keys)) {
             continue;
         }
