@@ -158,13 +158,18 @@ void session_leave(struct api_shard *s, struct session *session)
 
 /* ---- WebSocket messages, as text or as MessagePack ---- */
 
+static bool is_packed(const struct session *session)
+{
+    return session->form == FORM_MSGPACK || session->form == FORM_MSGPACK_DEFLATE;
+}
+
 void session_send(struct conn *c, struct str json)
 {
     struct buf packed = {0};
-    if (session_of(c)->form != FORM_MSGPACK) {
+    if (!is_packed(session_of(c))) {
         conn_send_ws(c, WS_TEXT, json, true);
     } else if (msgpack_of_json(json, &packed) == OK) {
-        conn_send_ws(c, WS_BINARY, buf_str(&packed), false);
+        conn_send_ws(c, WS_BINARY, buf_str(&packed), true);
     }
     buf_fini(&packed);
 }
@@ -207,7 +212,7 @@ static void on_message(void *self, struct conn *c, bool binary, struct str text)
     }
     if (!binary) {
         run_command(s, c, text);
-    } else if (session_of(c)->form == FORM_MSGPACK) {
+    } else if (is_packed(session_of(c))) {
         run_packed(s, c, text);
     } else {
         conn_close_ws(c, WS_CLOSE_UNSUPPORTED,

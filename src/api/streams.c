@@ -53,9 +53,10 @@ void open_ws(struct api_shard *s, struct conn *c, const struct http_request *r)
     }
     session->kind = SESSION_WS;
     session->member.stream = conn_stream(c);
-    enum frame_form form = opts.protocol.len       ? FORM_MSGPACK
-                           : conn_takes_deflate(c) ? FORM_WS_DEFLATE
-                                                   : FORM_WS;
+    enum frame_form form = conn_takes_deflate(c)
+                               ? opts.protocol.len ? FORM_MSGPACK_DEFLATE : FORM_WS_DEFLATE
+                           : opts.protocol.len ? FORM_MSGPACK
+                                               : FORM_WS;
     session->form = (uint8_t)form;
     const struct answers *a = shard_answers(s);
     char cursor[CURSOR_LEN + 1];

@@ -66,12 +66,15 @@ static void take_out_old(struct gsub *s, uint64_t now)
 
 static void put_in(struct gsub *s, const struct newcomer *one, uint64_t now)
 {
-    struct newcomers *n = s->newcomers;
-    if (n && n->count == n->cap) {
+    bool full = !s->newcomers;
+    if (s->newcomers && s->newcomers->count == s->newcomers->cap) {
+        /* A few places are not enough: it would be looked through each time. */
+        uint32_t few = s->newcomers->cap / 4;
         take_out_old(s, now);
-        n = s->newcomers;
+        full = !s->newcomers || s->newcomers->cap - s->newcomers->count <= few;
     }
-    if (!n || n->count == n->cap) {
+    struct newcomers *n = s->newcomers;
+    if (full) {
         uint32_t count = n ? n->count : 0;
         uint32_t cap = count + (count >> 1) + 1;
         n = mem_resize(n, sizeof(*n) + cap * sizeof(n->all[0]));

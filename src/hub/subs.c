@@ -31,7 +31,8 @@ static void wants_free(struct fanout *f, struct group_want *wants, size_t count)
 static struct group_want want_of(struct fanout *f, struct chan *c, enum frame_form form,
                                  const struct fanout_sub *sub)
 {
-    bool deltas = form == FORM_WS || form == FORM_WS_DEFLATE || form == FORM_MSGPACK;
+    bool deltas = form == FORM_WS || form == FORM_WS_DEFLATE || form == FORM_MSGPACK ||
+                  form == FORM_MSGPACK_DEFLATE;
     bool poll = form == FORM_POLL;
     return (struct group_want){
         .chan = c,

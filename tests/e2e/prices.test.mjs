@@ -191,19 +191,27 @@ describe('prices', { concurrency: both.length }, () => {
       assert.ok(small > all.length / 2, `${small} of ${all.length} are small`);
     });
 
-    test('MessagePack has the same values', async () => {
-      const socket = new WebSocket(server.ws, ['coincast.msgpack.v1']);
-      open.push({ socket });
-      const all = [];
-      socket.on('message', (bytes) => all.push(decode(bytes)));
-      await new Promise((done, fail) => socket.once('open', done).once('error', fail));
-      socket.send(encode({ type: 'subscribe', channel: 'price_updates', params: { symbols: SYMBOLS } }));
-      await until(() => all.filter(prices).length >= 40, 'forty messages', WAIT_MS);
-      const got = all.filter(prices);
-      const rows = await Rows.upTo(server, seqOf(got.at(-1).cursor));
-      for (const m of got) rows.assertNewest(m);
-      socket.close();
-    });
+    for (const perMessageDeflate of [false, true]) {
+      test(`MessagePack has the same values, ${perMessageDeflate ? 'compressed' : 'plain'}`, async () => {
+        const socket = new WebSocket(server.ws, ['coincast.msgpack.v1'], { perMessageDeflate });
+        open.push({ socket });
+        const all = [];
+        let unpacked = 0;
+        socket.on('message', (bytes) => {
+          unpacked += bytes.length;
+          all.push(decode(bytes));
+        });
+        await new Promise((done, fail) => socket.once('open', done).once('error', fail));
+        socket.send(encode({ type: 'subscribe', channel: 'price_updates', params: { symbols: SYMBOLS } }));
+        await until(() => all.filter(prices).length >= 40, 'forty messages', WAIT_MS);
+        const read = socket._socket.bytesRead; /* the answer to the handshake is 200 to 600 of them */
+        assert.equal(read < unpacked, perMessageDeflate, `${read} bytes read, ${unpacked} of messages`);
+        const got = all.filter(prices);
+        const rows = await Rows.upTo(server, seqOf(got.at(-1).cursor));
+        for (const m of got) rows.assertNewest(m);
+        socket.close();
+      });
+    }
 
     test('who did not read gets one newest row a symbol, and is told what it was spared', async () => {
       const c = await connect();

@@ -42,7 +42,8 @@ TEST(a_clock_that_is_a_little_behind_on_another_thread_does_no_harm)
     throttle_free(t);
 }
 
-/* More keys than there are places: they all may, and whoever came last is still held to its rate. */
+/* More keys than there are places: they all may, and whoever came last is still held to its rate.
+ */
 TEST(many_keys_have_room_and_refuse_nobody_for_anothers_doing)
 {
     struct throttle *t = throttle_new(1, 2);
