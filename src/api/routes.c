@@ -451,7 +451,7 @@ void route_request(struct api_shard *s, struct conn *c, const struct http_reques
                       (struct str){0});
         return;
     }
-    if (str_starts(r->path, STR("/socket.io/"))) {
+    if (str_starts(r->path, STR("/socket.io/")) && !asset_at(r->path)) {
         sio_shard_request(s, c, r, body);
         return;
     }
