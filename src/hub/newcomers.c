@@ -12,8 +12,8 @@
  * other member waits for it, and nothing is lost: what is owed comes also when the group has
  * nothing to say.
  *
- * Only live members are in these lists; who stalls takes the seq along. SPDX-License-Identifier:
- * MIT */
+ * Only live members are in these lists; who stalls takes the seq along.
+ * SPDX-License-Identifier: MIT */
 #include "base/alloc.h"
 #include "hub/fanout_in.h"
 
