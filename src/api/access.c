@@ -1,5 +1,6 @@
 /* Who may ask: origin, host, token. SPDX-License-Identifier: MIT */
 #include "api/session.h"
+#include "base/throttle.h"
 
 /* "http://host[:port]" against the request's own Host. */
 static bool same_origin(struct str origin, struct str host, bool tls)
@@ -79,4 +80,50 @@ enum token_check check_token(const struct api_settings *settings, const struct h
         return TOKEN_WRONG;
     }
     return TOKEN_RIGHT;
+}
+
+bool rate_holds(const struct api_shard *s, const struct conn *c)
+{
+    const struct api_settings *o = s->opts.settings;
+    return s->opts.requests && (!conn_peer_is_loopback(c) || o->limit_loopback || o->trusted_proxy);
+}
+
+/* Who asks: the peer, or whom the proxy that is trusted speaks for. */
+static struct str asker(const struct api_shard *s, const struct conn *c,
+                        const struct http_request *r, uint8_t peer[16], bool *loopback)
+{
+    struct str key = {0};
+    if (s->opts.settings->trusted_proxy) {
+        struct buf all = {0};
+        if (http_request_header_all(r, STR("X-Forwarded-For"), &all)) {
+            key = net_forwarded_key(buf_str(&all), peer, loopback);
+        }
+        buf_fini(&all);
+    }
+    if (!key.len) {
+        key = conn_peer_key(c);
+        *loopback = conn_peer_is_loopback(c);
+    }
+    return key;
+}
+
+bool rate_allows(struct api_shard *s, struct conn *c, const struct http_request *r,
+                 unsigned *retry_s)
+{
+    const struct api_settings *o = s->opts.settings;
+    struct session *session = session_of(c);
+    uint8_t peer[16];
+    bool loopback = false;
+    uint64_t wait_us = 0;
+    struct str key = asker(s, c, r, peer, &loopback);
+    if (loopback && !o->limit_loopback) {
+        return true;
+    }
+    if (throttle_take(s->opts.requests, key, loop_now_us(s->loop), &wait_us)) {
+        /* Guessing tokens is held to the rate; publishing with the right one is not. */
+        session->publishes = session->publishes || check_token(o, r) == TOKEN_RIGHT;
+        return true;
+    }
+    *retry_s = (unsigned)((wait_us + 999999) / 1000000);
+    return session->publishes && check_token(o, r) == TOKEN_RIGHT;
 }

@@ -33,6 +33,8 @@ struct api_settings {
     const char *listen;      /* as told to people */
     bool loopback_only;      /* Host is checked */
     bool limit_loopback;     /* loopback peers are rate limited too */
+    bool trusted_proxy;      /* X-Forwarded-For says who asks */
+    uint32_t requests_per_s; /* per address; 0: no limit */
     uint32_t commands_per_s; /* per client */
     uint32_t dashboard_ms;   /* how often dashboard_update is sent */
     uint32_t btc_price_ms;   /* how often btc_price_update is sent */
@@ -123,6 +125,9 @@ struct api_shard_opts {
     struct api_main *main; /* named in letters only, never called from the shard */
     const struct api_settings *settings;
     struct net_opts net; /* handler, self, user_bytes are filled in here */
+    /* What addresses do, on all shards; borrowed. */
+    struct tally *sessions_of; /* Socket.IO sessions */
+    struct throttle *requests; /* NULL: no limit */
     int index;
 };
 struct api_shard *api_shard_new(const struct api_shard_opts *opts);
@@ -131,8 +136,13 @@ struct fanout *api_shard_fanout(struct api_shard *s);
 struct net_server *api_shard_net(struct api_shard *s);
 /* Main thread: the shard is told in letters; call before api_main_start(). */
 void api_main_add_shard(struct api_main *a, struct api_shard *s, struct mailbox *mail);
-/* Shard thread: stops accepting, tells clients to come back after a spread delay, finishes. */
+/* Shard thread: tells clients to come back after a spread delay, finishes. Who polls is told at the
+ * next poll; nobody else is served any more. */
 void api_shard_drain(struct api_shard *s);
+/* Shard thread, from then on: how many are to be told at their next poll. */
+size_t api_shard_untold(const struct api_shard *s);
+/* Shard thread: stops accepting, and nobody's next poll is waited for any longer. */
+void api_shard_close(struct api_shard *s);
 /* Shard thread: cuts what is left. */
 void api_shard_cut(struct api_shard *s);
 /* Shard thread: no conn is left and none is taken over any more; api_shard_free() may follow. */

@@ -10,6 +10,8 @@ static struct metric requests_total =
 static struct metric origin_refused =
     METRIC_COUNTER("coincast_origin_refused_total", "Requests refused for their Origin or Host.");
 
+static struct metric hasty = METRIC_COUNTER(
+    "coincast_http_hasty_total", "Requests refused because their address makes too many.");
 static struct metric fresh_reads = METRIC_LABELLED(
     METRIC_KIND_COUNTER, "coincast_summary_reads_total",
     "Reads of the summary, by whether its price was younger than five minutes.", "price=\"fresh\"");
@@ -44,6 +46,43 @@ void reply_problem(struct conn *c, unsigned status, const char *title, const cha
                                        .headers = headers,
                                        .body = buf_str(&body)});
     buf_fini(&body);
+}
+
+void refuse_draining(struct conn *c)
+{
+    conn_drain(c);
+    reply_problem(c, 503, "Service Unavailable", "The server is shutting down.",
+                  STR("Retry-After: 2\r\n"));
+}
+
+/* Whoever watches over the process must not take a busy neighbour for its death. */
+static bool is_probe(struct str path)
+{
+    return str_eq(path, STR("/healthz")) || str_eq(path, STR("/readyz"));
+}
+
+bool refuse_hasty(struct api_shard *s, struct conn *c, const struct http_request *r)
+{
+    unsigned retry_s = 0;
+    struct buf detail = {0}, header = {0}, body = {0};
+    if (likely(!rate_holds(s, c)) || is_probe(r->path) || rate_allows(s, c, r, &retry_s)) {
+        return false;
+    }
+    metric_add(&hasty, 1);
+    buf_printf(&detail, "Your address makes more than %u requests a second.",
+               s->opts.settings->requests_per_s);
+    buf_printf(&header, "Retry-After: %u\r\n", retry_s);
+    message_problem(&body, 429, "Too Many Requests", buf_text(&detail));
+    body.len--; /* its closing brace */
+    buf_printf(&body, ",\"retry_after\":%u}", retry_s);
+    send_reply(c, &(struct http_reply){.status = 429,
+                                       .content_type = STR("application/problem+json"),
+                                       .headers = buf_str(&header),
+                                       .body = buf_str(&body)});
+    buf_fini(&detail);
+    buf_fini(&header);
+    buf_fini(&body);
+    return true;
 }
 
 static void reply_json(struct conn *c, unsigned status, struct str body)
@@ -270,7 +309,8 @@ static void get_poll(struct api_shard *s, struct conn *c, const struct http_requ
     open_poll(s, c, r);
 }
 
-enum { CHECK_ORIGIN = 1, NO_HEAD = 2 };
+/* LAST: also served while the server shuts down. */
+enum { CHECK_ORIGIN = 1, NO_HEAD = 2, LAST = 4 };
 
 /* A path may have one part that varies, written ":symbol". */
 static const struct route {
@@ -283,7 +323,7 @@ static const struct route {
     {"/ws", HTTP_GET, CHECK_ORIGIN | NO_HEAD, get_ws},
     {"/api/v1/publish", HTTP_POST, CHECK_ORIGIN, route_publish},
     {"/api/v1/stream", HTTP_GET, CHECK_ORIGIN | NO_HEAD, get_stream},
-    {"/api/v1/poll", HTTP_GET, CHECK_ORIGIN | NO_HEAD, get_poll},
+    {"/api/v1/poll", HTTP_GET, CHECK_ORIGIN | NO_HEAD | LAST, get_poll},
     {"/api/crypto/dashboard-summary/refresh", HTTP_GET, CHECK_ORIGIN | NO_HEAD, get_refresh},
     {"/api/v1/prices", HTTP_GET, 0, get_prices},
     {"/api/v1/ticker", HTTP_GET, 0, get_ticker},
@@ -293,8 +333,8 @@ static const struct route {
     {"/api/v1/assets/:symbol", HTTP_GET, 0, get_asset},
     {"/api/v1/assets/:symbol/candles", HTTP_GET, 0, get_candles},
     {"/api/v1/assets/:symbol/indicators", HTTP_GET, 0, get_indicators},
-    {"/healthz", HTTP_GET, 0, get_healthz},
-    {"/readyz", HTTP_GET, 0, get_readyz},
+    {"/healthz", HTTP_GET, LAST, get_healthz},
+    {"/readyz", HTTP_GET, LAST, get_readyz},
     {"/api/health", HTTP_GET, 0, get_health},
     {"/metrics", HTTP_GET, 0, get_metrics},
     {"/", HTTP_GET, 0, get_root},
@@ -390,6 +430,8 @@ static void run_route(struct api_shard *s, struct conn *c, const struct http_req
         refuse_origin(c);
     } else if (!method_fits(route, r->method)) {
         refuse_method(c, route);
+    } else if (s->draining && !(route->flags & LAST)) {
+        refuse_draining(c);
     } else {
         route->run(s, c, r, body);
     }
@@ -400,6 +442,7 @@ void route_request(struct api_shard *s, struct conn *c, const struct http_reques
 {
     struct str varying;
     metric_add(&requests_total, 1);
+    session_use(s, session_of(c), USE_OTHER);
     bool origin_is_fine = note_origin(s, c, r);
     if (!host_allowed(s->opts.settings, r)) {
         metric_add(&origin_refused, 1);
@@ -407,6 +450,16 @@ void route_request(struct api_shard *s, struct conn *c, const struct http_reques
                       "This server serves its own machine only; use http://localhost.",
                       (struct str){0});
         return;
+    }
+    if (str_starts(r->path, STR("/socket.io/")) && !asset_at(r->path)) {
+        sio_shard_request(s, c, r, body);
+        return;
+    }
+    if (refuse_hasty(s, c, r)) {
+        return;
+    }
+    if (s->draining) {
+        conn_drain(c); /* answered, then closed */
     }
     for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
         if (path_fits(routes[i].path, r->path, &varying)) {
@@ -417,10 +470,6 @@ void route_request(struct api_shard *s, struct conn *c, const struct http_reques
     const struct asset *asset = asset_at(r->path);
     if (asset && (r->method == HTTP_GET || r->method == HTTP_HEAD)) {
         reply_asset(c, r, asset);
-        return;
-    }
-    if (str_starts(r->path, STR("/socket.io/"))) {
-        sio_shard_request(s, c, r, body);
         return;
     }
     reply_problem(c, 404, "Not Found", "There is nothing at this address.", (struct str){0});

@@ -14,6 +14,9 @@
 
 enum session_kind { SESSION_HTTP, SESSION_WS, SESSION_SSE, SESSION_POLL, SESSION_SIO };
 
+/* What the last request of a conn was: whom a shutdown can still tell something there. */
+enum session_use { USE_NONE, USE_OTHER, USE_ENGINE, USE_POLL };
+
 struct session {
     struct member member;
     struct list node;  /* in one of the shard's lists: waiting, streams or polls */
@@ -25,7 +28,9 @@ struct session {
     uint16_t tokens;
     uint8_t kind;
     uint8_t form; /* enum frame_form, of SESSION_WS */
+    uint8_t use;  /* enum session_use */
     bool authorized;
+    bool publishes;          /* a request on it had the right token */
     struct engine_link link; /* what the Socket.IO engine keeps with a conn of its own */
 };
 
@@ -45,6 +50,7 @@ struct api_shard {
     struct wants wants;
     struct timer heartbeat, poll_timer, drain_timer;
     bool draining, finished;
+    size_t pollers; /* conns of USE_POLL */
     uint32_t drain_step;
     struct buf scratch;
 };
@@ -62,6 +68,10 @@ struct conn *session_answered(struct api_shard *s, uint64_t ticket);
 /* True: within the client's rate; else *retry_s says when. */
 bool session_take_token(struct api_shard *s, struct session *session, bool loopback,
                         int64_t *retry_s);
+/* What the request that came is; counts the conns that poll. */
+void session_use(struct api_shard *s, struct session *session, enum session_use use);
+/* Appends the message that says goodbye, for the next client. */
+void shutdown_json(struct api_shard *s, struct buf *out);
 /* How long a client should wait before it comes back: each another time. */
 unsigned shard_spread_ms(struct api_shard *s);
 /* Takes letters in when the cursor names a message that has not come here yet: the client has it
@@ -89,6 +99,10 @@ void send_reply(struct conn *c, const struct http_reply *reply);
 bool etag_matches(struct str if_none_match, const char *etag);
 void reply_problem(struct conn *c, unsigned status, const char *title, const char *detail,
                    struct str headers);
+/* True: its address has asked more often than it may, and was told when to come again. */
+bool refuse_hasty(struct api_shard *s, struct conn *c, const struct http_request *r);
+/* The server shuts down: 503, and the conn ends. */
+void refuse_draining(struct conn *c);
 /* Whether a path is of that form; `varying` gets its part that varies ("/a/:x/b"). */
 bool path_fits(const char *pattern, struct str path, struct str *varying);
 /* Answers a parked poll with nothing. */
@@ -153,6 +167,11 @@ bool origin_allowed(const struct api_settings *settings, const struct http_reque
                     struct buf *cors);
 /* Serving loopback only, Host must name this machine (against DNS rebinding). */
 bool host_allowed(const struct api_settings *settings, const struct http_request *r);
+/* Whether requests on this conn are held to a rate at all. */
+bool rate_holds(const struct api_shard *s, const struct conn *c);
+/* One of those more; false: too many, *retry_s (at least 1) says when to come again. */
+bool rate_allows(struct api_shard *s, struct conn *c, const struct http_request *r,
+                 unsigned *retry_s);
 enum token_check { TOKEN_NONE, TOKEN_WRONG, TOKEN_RIGHT };
 enum token_check check_token(const struct api_settings *settings, const struct http_request *r);
 

@@ -158,13 +158,18 @@ void session_leave(struct api_shard *s, struct session *session)
 
 /* ---- WebSocket messages, as text or as MessagePack ---- */
 
+static bool is_packed(const struct session *session)
+{
+    return session->form == FORM_MSGPACK || session->form == FORM_MSGPACK_DEFLATE;
+}
+
 void session_send(struct conn *c, struct str json)
 {
     struct buf packed = {0};
-    if (session_of(c)->form != FORM_MSGPACK) {
+    if (!is_packed(session_of(c))) {
         conn_send_ws(c, WS_TEXT, json, true);
     } else if (msgpack_of_json(json, &packed) == OK) {
-        conn_send_ws(c, WS_BINARY, buf_str(&packed), false);
+        conn_send_ws(c, WS_BINARY, buf_str(&packed), true);
     }
     buf_fini(&packed);
 }
@@ -179,6 +184,13 @@ static void run_packed(struct api_shard *s, struct conn *c, struct str bytes)
         run_command(s, c, (struct str){0}); /* is counted and answered like other bad text */
     }
     buf_fini(&json);
+}
+
+void session_use(struct api_shard *s, struct session *session, enum session_use use)
+{
+    s->pollers += (use == USE_POLL);
+    s->pollers -= (session->use == USE_POLL);
+    session->use = (uint8_t)use;
 }
 
 /* ---- net's handlers ---- */
@@ -200,7 +212,7 @@ static void on_message(void *self, struct conn *c, bool binary, struct str text)
     }
     if (!binary) {
         run_command(s, c, text);
-    } else if (session_of(c)->form == FORM_MSGPACK) {
+    } else if (is_packed(session_of(c))) {
         run_packed(s, c, text);
     } else {
         conn_close_ws(c, WS_CLOSE_UNSUPPORTED,
@@ -230,6 +242,7 @@ static void on_closing(void *self, struct conn *c)
 {
     (void)engine_on_closing(&session_of(c)->link, c);
     session_leave(self, session_of(c));
+    session_use(self, session_of(c), USE_NONE);
 }
 
 static void on_closed(void *self, struct conn *c, uint16_t code, const char *why)
@@ -435,23 +448,19 @@ unsigned shard_spread_ms(struct api_shard *s)
     return 500 + s->drain_step;
 }
 
-static void tell_shutdown(void *self, struct conn *c)
+void shutdown_json(struct api_shard *s, struct buf *out)
 {
-    struct api_shard *s = self;
-    struct session *session = session_of(c);
-    if (session->kind == SESSION_POLL) {
-        poll_expire(s, session);
-        return;
-    }
-    if (session->kind != SESSION_WS && session->kind != SESSION_SSE) {
-        return;
-    }
-    struct buf json = {0};
     char time[CLOCK_RFC3339_LEN + 1];
     clock_format_rfc3339(shard_wall_ms(s), time);
-    buf_printf(&json,
-               "{\"type\":\"server_shutdown\",\"reconnect_after_ms\":%u,\"timestamp\":\"%s\"}",
+    buf_printf(out, "{\"type\":\"server_shutdown\",\"reconnect_after_ms\":%u,\"timestamp\":\"%s\"}",
                shard_spread_ms(s), time);
+}
+
+static void tell_shutdown(struct api_shard *s, struct conn *c)
+{
+    struct session *session = session_of(c);
+    struct buf json = {0};
+    shutdown_json(s, &json);
     if (session->kind == SESSION_WS) {
         session_send(c, buf_str(&json));
     } else {
@@ -462,12 +471,38 @@ static void tell_shutdown(void *self, struct conn *c)
     buf_fini(&json);
 }
 
+/* Whoever is between two polls comes back, on this conn or a new one, and is told then: conns that
+ * carry polls, or carried nothing yet, stay until api_shard_close(). */
+static void drain_one(void *self, struct conn *c)
+{
+    struct api_shard *s = self;
+    struct session *session = session_of(c);
+    if (session->kind == SESSION_POLL) {
+        conn_drain(c);
+        poll_expire(s, session);
+    } else if (session->kind == SESSION_WS || session->kind == SESSION_SSE) {
+        tell_shutdown(s, c);
+        conn_drain(c);
+    } else if (session->use == USE_OTHER) {
+        conn_drain(c);
+    }
+}
+
 void api_shard_drain(struct api_shard *s)
 {
     s->draining = true;
-    net_stop_listening(s->net);
     sio_shard_drain(s);
-    net_each(s->net, tell_shutdown, s);
+    net_each(s->net, drain_one, s);
+}
+
+size_t api_shard_untold(const struct api_shard *s)
+{
+    return engine_count(sio_engine(s->sio)) + s->pollers;
+}
+
+void api_shard_close(struct api_shard *s)
+{
+    net_stop_listening(s->net);
     net_drain(s->net);
 }
 

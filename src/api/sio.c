@@ -384,6 +384,7 @@ struct sio_server *sio_shard_new(struct api_shard *s, unsigned index, const stru
                                            net->max_body ? net->max_body : ENGINE_MAX_PAYLOAD),
                    .max_sessions = net->max_conns,
                    .max_per_peer = net->max_conns_per_ip,
+                   .sessions_of = s->opts.sessions_of,
                    .limit_loopback = net->limit_loopback,
                    .allow_v3 = true},
         .handler = &handler,
@@ -392,9 +393,29 @@ struct sio_server *sio_shard_new(struct api_shard *s, unsigned index, const stru
     });
 }
 
+static bool has_sid(const struct http_request *r)
+{
+    struct buf sid = {0};
+    bool has = http_query(r->query, STR("sid"), &sid) == OK;
+    buf_fini(&sid);
+    return has;
+}
+
+/* Who opens a session is turned away at the end, and held to the rate of requests; what follows of
+ * it is not: there are as many sessions as the address may have. */
 void sio_shard_request(struct api_shard *s, struct conn *c, const struct http_request *r,
                        struct str body)
 {
+    session_use(s, session_of(c), USE_ENGINE);
+    if ((s->draining || rate_holds(s, c)) && r->method != HTTP_OPTIONS && !has_sid(r)) {
+        if (s->draining) {
+            refuse_draining(c);
+            return;
+        }
+        if (refuse_hasty(s, c, r)) {
+            return;
+        }
+    }
     engine_request(sio_engine(s->sio), c, &session_of(c)->link, r, body);
 }
 

@@ -53,9 +53,10 @@ void open_ws(struct api_shard *s, struct conn *c, const struct http_request *r)
     }
     session->kind = SESSION_WS;
     session->member.stream = conn_stream(c);
-    enum frame_form form = opts.protocol.len       ? FORM_MSGPACK
-                           : conn_takes_deflate(c) ? FORM_WS_DEFLATE
-                                                   : FORM_WS;
+    enum frame_form form = conn_takes_deflate(c)
+                               ? opts.protocol.len ? FORM_MSGPACK_DEFLATE : FORM_WS_DEFLATE
+                           : opts.protocol.len ? FORM_MSGPACK
+                                               : FORM_WS;
     session->form = (uint8_t)form;
     const struct answers *a = shard_answers(s);
     char cursor[CURSOR_LEN + 1];
@@ -239,15 +240,19 @@ static void polls_due(void *self)
 void poll_expire(struct api_shard *s, struct session *session)
 {
     char cursor[CURSOR_LEN + 1];
-    char text[128];
+    struct buf json = {0};
     fanout_cursor_text(s->fanout, cursor);
     session_leave(s, session);
     list_remove(&session->node);
     session->kind = SESSION_HTTP;
     session->ticket = 0;
-    int n =
-        snprintf(text, sizeof(text), "{\"cursor\":\"%s\",\"reset\":false,\"messages\":[]}", cursor);
-    poll_reply(conn_of(session), str_make(text, (size_t)n));
+    buf_printf(&json, "{\"cursor\":\"%s\",\"reset\":false,\"messages\":[", cursor);
+    if (s->draining) {
+        shutdown_json(s, &json);
+    }
+    buf_add_lit(&json, "]}");
+    poll_reply(conn_of(session), buf_str(&json));
+    buf_fini(&json);
 }
 
 void open_poll(struct api_shard *s, struct conn *c, const struct http_request *r)
@@ -259,12 +264,18 @@ void open_poll(struct api_shard *s, struct conn *c, const struct http_request *r
         wishes_fini(&w);
         return;
     }
+    if (s->draining && !w.has_since) {
+        refuse_draining(c);
+        wishes_fini(&w);
+        return;
+    }
+    session_use(s, session, USE_POLL);
     struct str since = buf_str(&w.since);
     shard_reach(s, since);
     struct buf messages = {0};
     size_t n = fanout_collect(s->fanout, w.subs, w.count, w.has_since ? &since : NULL, false,
                               FORM_POLL, &messages, &resume);
-    if (n == 0 && w.has_since && !resume.reset &&
+    if (n == 0 && w.has_since && !resume.reset && !s->draining &&
         fanout_join(s->fanout, &session->member, FORM_POLL, w.subs, w.count) == OK) {
         want_all(s, session, &w);
         session->kind = SESSION_POLL;
@@ -285,6 +296,10 @@ void open_poll(struct api_shard *s, struct conn *c, const struct http_request *r
         buf_printf(&json, "{\"cursor\":\"%s\",\"reset\":%s,\"messages\":[", cursor,
                    resume.reset ? "true" : "false");
         buf_add_str(&json, buf_str(&messages));
+        if (s->draining) {
+            buf_add_str(&json, messages.len ? STR(",") : STR(""));
+            shutdown_json(s, &json);
+        }
         buf_add_lit(&json, "]");
         if (w.symbols.unknown_count) {
             buf_printf(&json, ",\"unknown\":[%.*s]", STR_ARG(buf_str(&w.symbols.unknown)));

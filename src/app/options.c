@@ -247,7 +247,9 @@ const struct conf_row option_rows[] = {
     INT_ROW("COINCAST_MAX_CONNS", max_conns, "0", 0, 10000000, NULL,
             "Most connections at a time; 0: what the open-files limit allows."),
     INT_ROW("COINCAST_MAX_CONNS_PER_IP", max_conns_per_ip, "200", 0, 1000000, NULL,
-            "Most connections, and Socket.IO sessions, of one address to one I/O thread; 0: no "
+            "Most connections, and Socket.IO sessions, of one address; 0: no limit."),
+    INT_ROW("COINCAST_REQUESTS_PER_SECOND", requests_per_s, "100", 0, 100000, NULL,
+            "HTTP requests that an address may make a second, and twice that at once; 0: no "
             "limit."),
     INT_ROW("COINCAST_COMMANDS_PER_SECOND", commands_per_s, "50", 0, 10000, NULL,
             "Commands a WebSocket client may send a second; 0: no limit."),

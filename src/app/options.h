@@ -34,7 +34,7 @@ struct options {
     int64_t seed;
     bool limit_loopback;
     bool trusted_proxy;
-    int64_t max_conns, max_conns_per_ip, commands_per_s, max_subscriptions;
+    int64_t max_conns, max_conns_per_ip, requests_per_s, commands_per_s, max_subscriptions;
     int64_t max_pending, max_body, max_message;
     int64_t ping_interval_ms, ping_timeout_ms;
     bool deflate;

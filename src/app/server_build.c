@@ -199,6 +199,8 @@ static void fill_settings(struct server *s, bool loopback)
         .listen = o->listen,
         .loopback_only = loopback && !o->trusted_proxy,
         .limit_loopback = o->limit_loopback,
+        .trusted_proxy = o->trusted_proxy,
+        .requests_per_s = (uint32_t)o->requests_per_s,
         .commands_per_s = (uint32_t)o->commands_per_s,
         .dashboard_ms = dashboard_ms[o->profile],
         .btc_price_ms = btc_ms[o->profile],

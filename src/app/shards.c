@@ -5,7 +5,9 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/tally.h"
 #include "base/thread.h"
+#include "base/throttle.h"
 
 enum { MAILBOX_LETTERS = 4096, DRAIN_LOOK_MS = 5, CUT_MS = 2000, FIGURES_MS = 1000 };
 
@@ -18,7 +20,8 @@ struct shard {
     struct thread *thread;
     struct timer drain_timer, figures_timer;
     uint64_t cut_at_ms, end_at_ms;
-    bool cut;
+    bool closed, cut;
+    uint64_t untold; /* who is to be told of the drain; 1 until it has begun; all read it: atomic */
     /* figures for health and metrics, written by the shard, read by main: atomics */
     uint64_t clients, stalled, conflated;
 };
@@ -28,6 +31,8 @@ struct shards {
     struct shard *all;
     int count;
     int drained;
+    struct tally *conns_of, *sessions_of; /* by address */
+    struct throttle *requests;
     char io_name[16];
     char io_reason[64];
 };
@@ -90,17 +95,33 @@ static void tell_drained(void *self, void *owned_arg, uint64_t number)
     }
 }
 
+/* A client's next poll may come to any shard, so all are open until the last client was told. */
+static bool all_told(const struct shards *all)
+{
+    for (int i = 0; i < all->count; i++) {
+        if (__atomic_load_n(&all->all[i].untold, __ATOMIC_RELAXED)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void look_drained(void *self)
 {
     struct shard *s = self;
     uint64_t now = loop_now_ms(s->loop);
+    __atomic_store_n(&s->untold, api_shard_untold(s->api), __ATOMIC_RELAXED);
+    if (!s->closed && (now >= s->cut_at_ms || all_told(s->owner))) {
+        s->closed = true;
+        api_shard_close(s->api);
+    }
     size_t left = net_count(api_shard_net(s->api));
     if (left && now >= s->cut_at_ms && !s->cut) {
         log_info("shard", "cutting what is left", "shard=%d clients=%zu", s->index, left);
         api_shard_cut(s->api);
         s->cut = true;
     }
-    if (left && now < s->end_at_ms) {
+    if ((left || !s->closed) && now < s->end_at_ms) {
         timer_start(s->loop, &s->drain_timer, now + DRAIN_LOOK_MS, look_drained, s);
         return;
     }
@@ -142,6 +163,8 @@ static enum err build(struct shards *all, int index, const char *listen, uint16_
         .main = all->opts.main,
         .settings = all->opts.settings,
         .net = all->opts.net,
+        .sessions_of = all->sessions_of,
+        .requests = all->requests,
         .index = index,
     });
     all->count = index + 1;
@@ -173,6 +196,10 @@ enum err shards_new(const struct shards_opts *opts, struct shards **out, uint16_
     struct shards *all = mem_zero(sizeof(*all));
     all->opts = *opts;
     all->all = mem_array((size_t)opts->count, sizeof(*all->all));
+    all->conns_of = all->opts.net.conns_of = tally_new(NET_MAX_PEERS);
+    all->sessions_of = tally_new(NET_MAX_PEERS);
+    uint32_t rate = opts->settings->requests_per_s;
+    all->requests = rate ? throttle_new(rate, 2 * rate) : NULL;
     struct buf address = {0};
     enum err e = build(all, 0, opts->listen, port, error);
     if (e == OK) {
@@ -209,6 +236,9 @@ enum err shards_start(struct shards *s)
 void shards_drain(struct shards *s, uint32_t within_ms)
 {
     for (int i = 0; i < s->count; i++) {
+        __atomic_store_n(&s->all[i].untold, 1, __ATOMIC_RELAXED);
+    }
+    for (int i = 0; i < s->count; i++) {
         while (!mailbox_post(s->all[i].mail, begin_drain, &s->all[i], NULL, within_ms)) {
             /* full for a moment: the shard is emptying it */
         }
@@ -232,6 +262,9 @@ void shards_free(struct shards *s)
         mailbox_free(one->mail);
         loop_free(one->loop);
     }
+    tally_free(s->conns_of);
+    tally_free(s->sessions_of);
+    throttle_free(s->requests);
     mem_free(s->all);
     mem_free(s);
 }

@@ -136,13 +136,13 @@ void fanout_apply(struct fanout *f, struct frame *frame)
         return;
     }
     /* Before the channel counts the message, or those who stall here would count as having it.
-     * Downwards: a group that ends meanwhile is replaced by one that was looked at. */
+     * Downwards, both: a group that ends meanwhile is replaced by one that was looked at. */
     for (size_t i = c->group_count; i > 0; i--) {
         group_make_room(c->groups[i - 1].group);
     }
     chan_apply(c, frame);
-    for (size_t i = 0; i < c->group_count; i++) {
-        group_publish(c->groups[i].group, c->groups[i].sub, frame);
+    for (size_t i = c->group_count; i > 0; i--) {
+        group_publish(c->groups[i - 1].group, c->groups[i - 1].sub, frame);
     }
 }
 

@@ -27,7 +27,8 @@
  *  4. A stalled member's `seq` never exceeds the fanout's, and no message above it was given to it.
  *  5. A message that a rate limit holds back is newer than all that was appended of its channel.
  *  6. Of a table: a key's bit is set exactly while its newest row is above the group's base, the
- *     seq up to which the group was served; all its members have the same or will get a full one.
+ *     seq up to which the group was served; all its members have the same, or will get a full one,
+ *     or are newcomers that are owed the rest.
  *  7. Frames are referenced by channels (last, history, rows) and held slots only; logs hold
  * copies.
  *
@@ -55,6 +56,7 @@ struct member {
     struct lag *lag; /* while stalled */
     uint32_t slot;   /* in the group's array, while live */
     uint8_t state;
+    uint16_t newcomer; /* in so many of its group's lists of newcomers */
 };
 
 /* Inside these the member that is named may leave; nothing else of the fan-out may be called. */

@@ -1,6 +1,7 @@
 /* fanout_in: the insides of the fan-out, shared by fanout.c (channels, messages), subs.c
  * (subscriptions), group.c (groups, members, logs), group_table.c (what groups want of tables),
- * flush.c (sending) and stall.c (stalling, draining). SPDX-License-Identifier: MIT */
+ * newcomers.c (who must not hear so soon), flush.c (sending) and stall.c (stalling, draining).
+ * SPDX-License-Identifier: MIT */
 #ifndef HUB_FANOUT_IN_H
 #define HUB_FANOUT_IN_H
 #include "base/map.h"
@@ -40,7 +41,8 @@ struct gsub {
     struct gtable *table; /* once the channel is known to be a table */
     uint32_t chan_slot;   /* in chan->groups */
     uint64_t next_due_ms;
-    struct frame **held; /* rate-limited: the newest of each key, until it is due */
+    struct newcomers *newcomers; /* NULL: none */
+    struct frame **held;         /* rate-limited: the newest of each key, until it is due */
     size_t held_count;
 };
 
@@ -149,7 +151,7 @@ void group_logged(struct group *g, size_t before, const struct log_entry *entry,
                   uint64_t origin_us);
 /* Sees to it that the timer fires at `at_ms` at the latest. */
 void group_wake_at(struct group *g, uint64_t at_ms);
-/* A message for subscription `sub` of the group. */
+/* A message for subscription `sub` of the group. May free the group. */
 void group_publish(struct group *g, uint32_t sub, struct frame *frame);
 uint64_t group_end(const struct group *g);
 void group_empty_log(struct group *g);
@@ -178,6 +180,31 @@ size_t table_count_missed(struct group *g, uint32_t sub, uint64_t seq);
  * False: there are none. */
 bool table_write_rows(struct fanout *f, struct chan *c, const struct fanout_sub *sub, uint64_t seq,
                       enum frame_form form, uint64_t top_seq, struct buf *out);
+
+/* The newest of each row above `seq`, also of those that the group is going to send; deltas begin
+ * anew. */
+void table_write_since(struct group *g, uint32_t sub, uint64_t seq, struct buf *out);
+
+/* ---- newcomers.c ---- */
+
+/* A live member has, or is given in this turn, all but what the group holds back. */
+void newcomers_add(struct group *g, struct member *m);
+/* It is not live any more. */
+void newcomers_remove(struct group *g, struct member *m);
+/* Up to where it has everything: `seq`, or less when it is owed something. */
+uint64_t newcomers_seq(const struct group *g, uint32_t sub, const struct member *m, uint64_t seq);
+/* A new epoch: they have nothing. */
+void newcomers_forget(struct gsub *s);
+/* Whether somebody waits for the subscription to be due. */
+bool newcomers_owed(const struct gsub *s);
+/* Appends all that it is owed, also what the group holds back; false: nothing. */
+bool newcomers_settle(struct group *g, uint32_t sub, struct member *m, struct buf *out);
+/* In front of a message of a subscription that is limited, behind it, and at the end of it, or
+ * when it is due and there is none. Members may stall or leave inside the first and the last: the
+ * caller has pinned the group, and looks for picks and scratch again. */
+void newcomers_stand_aside(struct group *g, uint32_t sub);
+void newcomers_pass_by(struct group *g, uint32_t sub);
+void newcomers_serve(struct group *g, uint32_t sub);
 
 /* ---- fanout.c ---- */
 

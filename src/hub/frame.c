@@ -52,37 +52,32 @@ struct str frame_payload(const struct frame *f)
 
 /* ---- WebSocket ---- */
 
-static void append_ws(struct str text, struct buf *out)
+static void append_ws(enum ws_opcode opcode, bool deflated, struct str body, struct buf *out)
 {
     uint8_t header[WS_HEADER_MAX];
-    size_t n = ws_header(header, WS_TEXT, false, text.len);
+    size_t n = ws_header(header, opcode, deflated, body.len);
     buf_add(out, header, n);
-    buf_add_str(out, text);
+    buf_add_str(out, body);
 }
 
-/* A whole frame of packed bytes, appended. */
-static void append_deflated(struct str text, size_t min, struct deflater *deflater, struct buf *out)
+/* A frame of the bytes, compressed when `deflater` is there and it helps. */
+static void append_deflated(enum ws_opcode opcode, struct str bytes, struct deflater *deflater,
+                            struct buf *out)
 {
     struct buf body = {0};
-    if (deflater && min && text.len >= min && deflater_message(deflater, text, true, &body) == OK) {
-        uint8_t header[WS_HEADER_MAX];
-        size_t n = ws_header(header, WS_TEXT, true, body.len);
-        buf_add(out, header, n);
-        buf_add_str(out, buf_str(&body));
+    if (deflater && deflater_message(deflater, bytes, true, &body) == OK && body.len < bytes.len) {
+        append_ws(opcode, true, buf_str(&body), out);
     } else {
-        append_ws(text, out);
+        append_ws(opcode, false, bytes, out);
     }
     buf_fini(&body);
 }
 
-static void append_msgpack(struct str json, struct buf *out)
+static void append_msgpack(struct str json, struct deflater *deflater, struct buf *out)
 {
     struct buf body = {0};
     if (msgpack_of_json(json, &body) == OK) {
-        uint8_t header[WS_HEADER_MAX];
-        size_t n = ws_header(header, WS_BINARY, false, body.len);
-        buf_add(out, header, n);
-        buf_add_str(out, buf_str(&body));
+        append_deflated(WS_BINARY, buf_str(&body), deflater, out);
     }
     buf_fini(&body);
 }
@@ -131,7 +126,7 @@ static void append_sio(const struct frame_text *t, enum frame_form form, struct 
     } else if (form == FORM_SIO_WS_DEFLATE && deflater && t->deflate_min && len >= t->deflate_min) {
         struct buf text = {0};
         append_packet(&p, &text);
-        append_deflated(buf_str(&text), t->deflate_min, deflater, out);
+        append_deflated(WS_TEXT, buf_str(&text), deflater, out);
         buf_fini(&text);
     } else {
         uint8_t header[WS_HEADER_MAX];
@@ -191,12 +186,13 @@ static void append_sse(struct str type, struct str epoch, uint64_t seq, struct s
 void frame_append_message(enum frame_form form, const struct frame_text *t, struct str epoch,
                           struct deflater *deflater, struct buf *out)
 {
+    bool pays = t->deflate_min && t->json.len >= t->deflate_min;
     switch (form) {
     case FORM_WS:
-        append_ws(t->json, out);
+        append_ws(WS_TEXT, false, t->json, out);
         break;
     case FORM_WS_DEFLATE:
-        append_deflated(t->json, t->deflate_min, deflater, out);
+        append_deflated(WS_TEXT, t->json, pays ? deflater : NULL, out);
         break;
     case FORM_SSE:
         append_sse(t->type, epoch, t->seq, t->json, out);
@@ -208,7 +204,10 @@ void frame_append_message(enum frame_form form, const struct frame_text *t, stru
         buf_add_str(out, t->json);
         break;
     case FORM_MSGPACK:
-        append_msgpack(t->json, out);
+        append_msgpack(t->json, NULL, out);
+        break;
+    case FORM_MSGPACK_DEFLATE:
+        append_msgpack(t->json, pays ? deflater : NULL, out);
         break;
     case FORM_SIO_WS:
     case FORM_SIO_WS_DEFLATE:
@@ -279,6 +278,13 @@ void frame_append(struct frame *f, enum frame_form form, struct str epoch,
         break;
     case FORM_MSGPACK:
         p = packed_of(f, PACK_MSGPACK, form, true, epoch, deflater);
+        break;
+    case FORM_MSGPACK_DEFLATE:
+        if (f->len >= FRAME_DEFLATE_MIN) {
+            p = packed_of(f, PACK_MSGPACK_DEFLATED, form, worth, epoch, deflater);
+        } else {
+            p = packed_of(f, PACK_MSGPACK, FORM_MSGPACK, true, epoch, deflater);
+        }
         break;
     case FORM_SIO_WS_DEFLATE:
         /* The kept one has the cursor. */

@@ -38,14 +38,15 @@ struct channel_info {
 
 /* Wire formats of a client. */
 enum frame_form {
-    FORM_WS,             /* an unmasked text frame of RFC 6455 */
-    FORM_WS_DEFLATE,     /* the same, compressed when it is worth it */
-    FORM_SSE,            /* an event, as a chunk of HTTP/1.1's chunked coding */
-    FORM_POLL,           /* bare JSON, comma before all but the first */
-    FORM_MSGPACK,        /* an unmasked binary frame: the same object as MessagePack */
-    FORM_SIO_WS,         /* a text frame with the packet 42["<event>",<data>,"<cursor>"] */
-    FORM_SIO_WS_DEFLATE, /* the same, compressed when it is worth it */
-    FORM_SIO_PACKETS,    /* the packet bare behind a byte 0x1e, for polling: drop the first one */
+    FORM_WS,              /* an unmasked text frame of RFC 6455 */
+    FORM_WS_DEFLATE,      /* the same, compressed when it is worth it */
+    FORM_SSE,             /* an event, as a chunk of HTTP/1.1's chunked coding */
+    FORM_POLL,            /* bare JSON, comma before all but the first */
+    FORM_MSGPACK,         /* an unmasked binary frame: the same object as MessagePack */
+    FORM_MSGPACK_DEFLATE, /* the same, compressed when it is worth it */
+    FORM_SIO_WS,          /* a text frame with the packet 42["<event>",<data>,"<cursor>"] */
+    FORM_SIO_WS_DEFLATE,  /* the same, compressed when it is worth it */
+    FORM_SIO_PACKETS,     /* the packet bare behind a byte 0x1e, for polling: drop the first one */
     FORM_COUNT,
 };
 
@@ -74,7 +75,13 @@ struct frame_rows {
     struct frame_field *fields; /* field_count a row */
 };
 
-enum frame_pack { PACK_DEFLATED, PACK_MSGPACK, PACK_SIO_DEFLATED, PACK_COUNT };
+enum frame_pack {
+    PACK_DEFLATED,
+    PACK_MSGPACK,
+    PACK_MSGPACK_DEFLATED,
+    PACK_SIO_DEFLATED,
+    PACK_COUNT
+};
 
 struct frame {
     uint64_t seq;   /* its place in the server's one count of messages */
@@ -116,7 +123,7 @@ struct frame_text {
     struct str json;
     struct str data; /* slice of json; Socket.IO's argument; empty: all of it */
     uint64_t seq;
-    size_t deflate_min; /* compressed from this size on; 0: never */
+    size_t deflate_min; /* compressed from this size of JSON on; 0: never */
 };
 void frame_append_message(enum frame_form form, const struct frame_text *text, struct str epoch,
                           struct deflater *deflater, struct buf *out);

@@ -53,21 +53,6 @@ static void unlink_sub(struct gsub *s)
     moved.group->subs[moved.sub].chan_slot = s->chan_slot;
 }
 
-/* Whether there is something that a new member is given first. */
-static bool has_state(const struct chan *c, const struct keyset *keys)
-{
-    const struct table *t = c->table;
-    if (!t || !keys) {
-        return t ? t->top_seq > 0 : c->last_count > 0;
-    }
-    for (uint32_t i = 0; i < keys->count; i++) {
-        if (keys->keys[i] < t->cap && t->rows[keys->keys[i]].frame) {
-            return true;
-        }
-    }
-    return false;
-}
-
 struct group *group_intern(struct fanout *f, enum frame_form form, struct group_want *wants,
                            size_t count)
 {
@@ -90,10 +75,6 @@ struct group *group_intern(struct fanout *f, enum frame_form form, struct group_
                                    .repeat_ms = wants[i].repeat_ms,
                                    .keys = keyset_ref(wants[i].keys),
                                    .delta = wants[i].delta};
-        if (wants[i].interval_ms && has_state(wants[i].chan, wants[i].keys)) {
-            /* The first member is just being given it: that counts as a message. */
-            g->subs[i].next_due_ms = loop_now_ms(f->loop) + wants[i].interval_ms;
-        }
         link_sub(g, i);
         if (wants[i].chan->table) {
             table_attach(g, i);
@@ -121,6 +102,7 @@ void group_drop_held(struct group *g)
 {
     for (size_t i = 0; i < g->sub_count; i++) {
         drop_held(&g->subs[i]);
+        newcomers_forget(&g->subs[i]);
         if (g->subs[i].table) {
             table_forget(&g->subs[i]);
         }
@@ -149,6 +131,7 @@ void group_release(struct group *g)
     list_remove(&g->dirty);
     group_drop_held(g);
     for (size_t i = 0; i < g->sub_count; i++) {
+        assert(!g->subs[i].newcomers);
         unlink_sub(&g->subs[i]);
         if (g->subs[i].table) {
             table_detach(g, (uint32_t)i);
@@ -185,6 +168,7 @@ void group_add(struct group *g, struct member *m)
     g->live[g->live_count++] =
         (struct place){.member = m, .stream = m->stream, .pos = group_end(g)};
     table_joined(g);
+    newcomers_add(g, m);
 }
 
 static void move_place(struct group *g, uint32_t from, uint32_t to)
@@ -201,6 +185,7 @@ void group_remove_live(struct group *g, struct member *m)
 {
     uint32_t hole = m->slot;
     assert(m->state == MEMBER_LIVE && g->live[hole].member == m);
+    newcomers_remove(g, m);
     if (hole < g->next) {
         move_place(g, g->next - 1, hole);
         hole = --g->next;
@@ -317,6 +302,22 @@ static int newest_first(const void *a, const void *b)
     return sa > sb ? -1 : sa < sb;
 }
 
+static void release_held(struct group *g, uint32_t sub, uint64_t now)
+{
+    struct gsub *s = &g->subs[sub];
+    s->next_due_ms = now + s->interval_ms;
+    if (s->held_count) {
+        newcomers_stand_aside(g, sub);
+        qsort(s->held, s->held_count, sizeof(*s->held), newest_first);
+        for (size_t k = s->held_count; k > 0; k--) {
+            append(g, sub, s->held[k - 1]);
+        }
+        drop_held(s);
+        newcomers_pass_by(g, sub);
+    }
+    newcomers_serve(g, sub);
+}
+
 static void release_due(void *self)
 {
     struct group *g = self;
@@ -330,19 +331,15 @@ static void release_due(void *self)
             next = min_u64(next, table_release_due(g, i));
             continue;
         }
-        if (s->held_count == 0) {
+        if (s->held_count == 0 && !newcomers_owed(s)) {
             continue;
         }
-        if (s->next_due_ms > now) {
+        if (s->next_due_ms <= now) {
+            release_held(g, i, now);
+        }
+        if (s->held_count || newcomers_owed(s)) {
             next = min_u64(next, s->next_due_ms);
-            continue;
         }
-        qsort(s->held, s->held_count, sizeof(*s->held), newest_first);
-        for (size_t k = s->held_count; k > 0; k--) {
-            append(g, i, s->held[k - 1]);
-        }
-        drop_held(s);
-        s->next_due_ms = now + s->interval_ms;
     }
     if (next != UINT64_MAX) {
         timer_start(g->fanout->loop, &g->timer, next, release_due, g);
@@ -357,6 +354,17 @@ void group_wake_at(struct group *g, uint64_t at_ms)
     }
 }
 
+/* The same where there are newcomers. May free the group. */
+static void append_past(struct group *g, uint32_t sub, struct frame *frame)
+{
+    group_pin(g);
+    newcomers_stand_aside(g, sub);
+    append(g, sub, frame);
+    newcomers_pass_by(g, sub);
+    newcomers_serve(g, sub);
+    group_unpin(g);
+}
+
 void group_publish(struct group *g, uint32_t sub, struct frame *frame)
 {
     struct gsub *s = &g->subs[sub];
@@ -364,7 +372,11 @@ void group_publish(struct group *g, uint32_t sub, struct frame *frame)
     bool limited = s->interval_ms && s->chan->class == CHANNEL_STATE;
     if (!limited || (s->next_due_ms <= now && s->held_count == 0)) {
         s->next_due_ms = now + s->interval_ms;
-        append(g, sub, frame);
+        if (unlikely(s->newcomers)) {
+            append_past(g, sub, frame);
+        } else {
+            append(g, sub, frame);
+        }
         return;
     }
     hold(s, frame);

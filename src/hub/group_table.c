@@ -203,6 +203,9 @@ static void emit(struct group *g, uint32_t sub, bool all)
     struct gtable *t = s->table;
     uint64_t now = loop_now_ms(f->loop);
     group_make_room(g);
+    if (unlikely(s->newcomers)) {
+        newcomers_stand_aside(g, sub);
+    }
     bool full = s->delta && (t->full_next || t->full_due_ms <= now);
     if (all || full) {
         pick_all(s, &f->picks);
@@ -222,6 +225,10 @@ static void emit(struct group *g, uint32_t sub, bool all)
     t->base = top_of(&f->picks, t->base);
     t->rows_out += t->dirty_count;
     clear_dirty(t);
+    if (unlikely(s->newcomers)) {
+        newcomers_pass_by(g, sub);
+        newcomers_serve(g, sub);
+    }
 }
 
 static void mark(struct fanout *f, struct want w, uint32_t key)
@@ -275,19 +282,23 @@ uint64_t table_release_due(struct group *g, uint32_t sub)
 {
     struct gsub *s = &g->subs[sub];
     uint64_t now = loop_now_ms(g->fanout->loop);
-    if (s->table->dirty_count && s->next_due_ms > now) {
-        return s->next_due_ms;
+    if (s->next_due_ms <= now) {
+        if (s->table->dirty_count) {
+            emit(g, sub, false);
+        } else if (newcomers_owed(s)) {
+            s->next_due_ms = now + s->interval_ms;
+            newcomers_serve(g, sub);
+        }
     }
-    if (s->table->dirty_count) {
-        emit(g, sub, false);
+    uint64_t repeat_ms = UINT64_MAX;
+    if (s->repeat_ms) {
+        if (max_u64(s->table->last_out_ms + s->repeat_ms, s->next_due_ms) <= now) {
+            emit(g, sub, true);
+        }
+        repeat_ms = max_u64(s->table->last_out_ms + s->repeat_ms, s->next_due_ms);
     }
-    if (!s->repeat_ms) {
-        return UINT64_MAX;
-    }
-    if (max_u64(s->table->last_out_ms + s->repeat_ms, s->next_due_ms) <= now) {
-        emit(g, sub, true);
-    }
-    return max_u64(s->table->last_out_ms + s->repeat_ms, s->next_due_ms);
+    return s->table->dirty_count || newcomers_owed(s) ? min_u64(repeat_ms, s->next_due_ms)
+                                                      : repeat_ms;
 }
 
 /* ---- single members ---- */
@@ -322,14 +333,16 @@ size_t table_count_missed(struct group *g, uint32_t sub, uint64_t seq)
     return n;
 }
 
-void table_write_missed(struct group *g, uint32_t sub, uint64_t seq, struct buf *out)
+static void write_above(struct group *g, uint32_t sub, uint64_t seq, bool dirty_too,
+                        struct buf *out)
 {
     struct fanout *f = g->fanout;
     const struct gsub *s = &g->subs[sub];
     f->picks.count = 0;
     for (size_t i = 0; i < set_size(s); i++) {
         const struct row *r = row_at(s, i);
-        if (r->frame && (s->delta || (row_seq(r) > seq && !is_dirty(s->table, i)))) {
+        bool wanted = row_seq(r) > seq && (dirty_too || !is_dirty(s->table, i));
+        if (r->frame && (s->delta || wanted)) {
             picks_add(&f->picks, r);
         }
     }
@@ -338,6 +351,16 @@ void table_write_missed(struct group *g, uint32_t sub, uint64_t seq, struct buf 
         m.late = m.seq < g->top_seq;
         table_write(&m, f->deflater, &f->memo, out);
     }
+}
+
+void table_write_missed(struct group *g, uint32_t sub, uint64_t seq, struct buf *out)
+{
+    write_above(g, sub, seq, false, out);
+}
+
+void table_write_since(struct group *g, uint32_t sub, uint64_t seq, struct buf *out)
+{
+    write_above(g, sub, seq, true, out);
 }
 
 bool table_write_rows(struct fanout *f, struct chan *c, const struct fanout_sub *sub, uint64_t seq,

@@ -77,6 +77,9 @@ void become_stalled(struct group *g, struct member *m, uint64_t boundary)
 {
     m->lag = lag_new(g);
     fill_lag(g, boundary, m->lag);
+    for (uint32_t i = 0; m->newcomer && i < g->sub_count; i++) {
+        m->lag->subs[i].seq = newcomers_seq(g, i, m, m->lag->subs[i].seq);
+    }
     g->stalled++; /* before the removal, which may empty the log when nobody is live */
     group_remove_live(g, m);
     m->state = MEMBER_STALLED;

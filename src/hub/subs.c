@@ -31,7 +31,8 @@ static void wants_free(struct fanout *f, struct group_want *wants, size_t count)
 static struct group_want want_of(struct fanout *f, struct chan *c, enum frame_form form,
                                  const struct fanout_sub *sub)
 {
-    bool deltas = form == FORM_WS || form == FORM_WS_DEFLATE || form == FORM_MSGPACK;
+    bool deltas = form == FORM_WS || form == FORM_WS_DEFLATE || form == FORM_MSGPACK ||
+                  form == FORM_MSGPACK_DEFLATE;
     bool poll = form == FORM_POLL;
     return (struct group_want){
         .chan = c,
@@ -66,10 +67,13 @@ static bool settle(struct fanout *f, struct member *m, const struct fanout_sub *
     }
     for (size_t i = 0; i < g->sub_count; i++) {
         const struct gsub *s = &g->subs[i];
-        for (size_t k = 0; k < s->held_count && !names(subs, count, s->chan); k++) {
+        if (names(subs, count, s->chan) || newcomers_settle(g, (uint32_t)i, m, &due)) {
+            continue;
+        }
+        for (size_t k = 0; k < s->held_count; k++) {
             frame_append(s->held[k], g->form, (struct str){0}, f->deflater, &due);
         }
-        if (s->table && !names(subs, count, s->chan)) {
+        if (s->table) {
             table_write_held(g, (uint32_t)i, &due);
         }
     }
@@ -132,6 +136,9 @@ static void move(struct fanout *f, struct member *m, enum frame_form form, struc
     struct group *g = group_intern(f, form, wants, count);
     if (g == m->group) {
         table_joined(g); /* it was given the newest of what was replaced by the same */
+        if (m->state == MEMBER_LIVE) {
+            newcomers_add(g, m);
+        }
         return;
     }
     group_pin(g);

@@ -71,7 +71,7 @@ void conn_free(struct conn *c)
     }
     tls_session_free(c->tls);
     out_release(&s->pool, &c->out);
-    listener_forget(c);
+    peer_uncount(s, c->peer, c->flags);
     s->count--;
     s->refused -= (c->flags & CF_REFUSED) != 0;
     metric_add(&open_conns, -1);

@@ -17,7 +17,6 @@
 #ifndef NET_CONN_H
 #define NET_CONN_H
 #include "base/loop.h"
-#include "base/map.h"
 #include "net/net.h"
 #include "net/out.h"
 #include "net/wheel.h"
@@ -62,7 +61,7 @@ enum conn_why {
 
 enum conn_flag {
     CF_LOOPBACK = 1 << 0,      /* the peer is on this machine */
-    CF_COUNTED = 1 << 1,       /* counts in the per-address map */
+    CF_COUNTED = 1 << 1,       /* counts in conns_of */
     CF_REFUSED = 1 << 2,       /* over a limit: the handler never hears of it */
     CF_WAITING = 1 << 3,       /* a request is with the handler */
     CF_HEAD_REQUEST = 1 << 4,  /* it was HEAD: no body goes out */
@@ -125,9 +124,9 @@ struct net_server {
     uint64_t sweep_at_ms;
     struct listener listener;
     bool listening, draining;
-    size_t count;   /* conns, also those going away */
-    size_t refused; /* of them, those that only hear a refusal */
-    struct map per_ip;
+    size_t count;           /* conns, also those going away */
+    size_t refused;         /* of them, those that only hear a refusal */
+    struct tally *conns_of; /* by peer */
     struct out_pool pool;
     struct http_state *upgraded; /* its bytes are still read by the request loop */
     struct buf scratch;          /* heads, compressed messages */
@@ -194,7 +193,7 @@ void http_keep_parcel(struct conn *c, struct net_parcel *owned_parcel);
 struct net_parcel *http_take_parcel(struct conn *c, struct buf *rest);
 /* Bytes of a new conn that arrived elsewhere; they are read in the deferred phase. */
 void http_put_bytes(struct conn *c, struct buf *owned_bytes);
-/* Between two requests, nothing due. */
+/* Between two requests; an answer may still be on its way out. */
 bool http_idle(const struct conn *c);
 /* Answers with a problem and ends the conn. */
 void http_problem(struct conn *c, unsigned status, const char *detail);
@@ -212,12 +211,15 @@ void conn_moved(struct conn *c);
 /* The conn ended on the way. NULL is fine. */
 void parcel_lost(struct net_parcel *owned_parcel);
 
-/* ---- listener.c ---- */
+/* ---- peers.c ---- */
 
-/* Flags and counts of a conn by its peer, whatever the limits say. */
-void listener_remember(struct conn *c);
-
-/* The peer does not count any longer. */
-void listener_forget(struct conn *c);
+/* The address as 16 bytes, IPv4 mapped into IPv6. */
+void peer_of_address(const struct sockaddr *addr, uint8_t out[16]);
+bool peer_is_loopback(const uint8_t peer[16]);
+/* One more conn of that peer, unless it has `most`: false. Gives the flags that say so. */
+bool peer_count(struct net_server *s, const uint8_t peer[16], size_t most,
+                uint32_t *flags) MUST_CHECK;
+/* One less, if it was counted. */
+void peer_uncount(struct net_server *s, const uint8_t peer[16], uint32_t flags);
 
 #endif

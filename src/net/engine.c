@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/metrics.h"
+#include "base/tally.h"
 #include "net/engine_session.h"
 #include "wire/sha1.h"
 
@@ -92,6 +93,7 @@ struct engine *engine_new(const struct engine_opts *opts)
     fill_defaults(&e->opts);
     list_init(&e->due);
     list_init(&e->dead);
+    e->peers = opts->sessions_of ? opts->sessions_of : tally_new(NET_MAX_PEERS);
     return e;
 }
 
@@ -166,7 +168,9 @@ void engine_free(struct engine *e)
     loop_undefer(&e->defer);
     free_dead(e);
     map_fini(&e->sessions);
-    map_fini(&e->peers);
+    if (!e->opts.sessions_of) {
+        tally_free(e->peers);
+    }
     buf_fini(&e->scratch);
     buf_fini(&e->decoded);
     mem_free(e);
@@ -181,16 +185,14 @@ static bool is_counted(const struct engine *e, const struct conn *c)
 
 bool engine_peer_fits(const struct engine *e, const struct conn *c)
 {
-    return !is_counted(e, c) ||
-           (uintptr_t)map_get(&e->peers, conn_peer_key(c)) < e->opts.max_per_peer;
+    return !is_counted(e, c) || tally_count(e->peers, conn_peer_key(c)) < e->opts.max_per_peer;
 }
 
 static void count_peer(struct engine_session *s, const struct conn *c)
 {
     struct engine *e = s->engine;
     struct str key = conn_peer_key(c);
-    uintptr_t count = (uintptr_t)map_get(&e->peers, key) + 1;
-    if (is_counted(e, c) && map_put(&e->peers, key, (void *)count) == OK) {
+    if (is_counted(e, c) && tally_add(e->peers, key, SIZE_MAX)) {
         memcpy(s->peer_key, key.ptr, key.len);
         s->peer_key_len = (uint8_t)key.len;
     }
@@ -198,12 +200,8 @@ static void count_peer(struct engine_session *s, const struct conn *c)
 
 static void uncount_peer(struct engine_session *s)
 {
-    struct str key = str_make((const char *)s->peer_key, s->peer_key_len);
-    uintptr_t count = key.len ? (uintptr_t)map_get(&s->engine->peers, key) : 0;
-    if (count > 1) {
-        (void)!map_put(&s->engine->peers, key, (void *)(count - 1)); /* it is there: it fits */
-    } else if (count) {
-        (void)map_remove(&s->engine->peers, key);
+    if (s->peer_key_len) {
+        tally_remove(s->engine->peers, str_make((const char *)s->peer_key, s->peer_key_len));
     }
 }
 

@@ -77,6 +77,8 @@ struct engine_opts {
     size_t max_pending;  /* bytes held for a session; 0: 1 MiB */
     size_t max_sessions; /* 0: no limit; beyond it 503 */
     size_t max_per_peer; /* sessions of one address: they outlive conns; 0: no limit; else 429 */
+    /* Sessions by address of all engines that share it, borrowed; NULL: this engine's alone. */
+    struct tally *sessions_of;
     bool limit_loopback; /* peers on loopback are held to it too */
     bool allow_v3;       /* clients of socket.io 2.x */
 };

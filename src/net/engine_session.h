@@ -81,7 +81,7 @@ struct engine_record {
 struct engine {
     struct engine_opts opts; /* with defaults filled in */
     struct map sessions;     /* by sid */
-    struct map peers;        /* sessions of each peer, a number for a pointer */
+    struct tally *peers;     /* sessions of each peer */
     struct list due, dead;
     struct defer defer;
     struct buf scratch; /* one answer or frame */

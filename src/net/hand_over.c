@@ -116,7 +116,9 @@ void net_adopt(struct net_server *s, struct net_parcel *owned_parcel)
     struct conn *c = conn_new(s, p->fd, p->peer, false);
     p->fd = -1;
     if (c) {
-        listener_remember(c);
+        uint32_t flags = 0;
+        (void)!peer_count(s, p->peer, SIZE_MAX, &flags); /* it was let in elsewhere */
+        c->flags |= flags;
         if (p->tls) {
             tls_session_free(c->tls);
             tls_set_pool(p->tls, &s->pool);

@@ -57,7 +57,7 @@ void http_free(struct conn *c)
 
 bool http_idle(const struct conn *c)
 {
-    return c->state == CONN_HTTP && !(c->flags & CF_WAITING) && !c->http && !conn_pending(c);
+    return c->state == CONN_HTTP && !(c->flags & CF_WAITING) && !c->http;
 }
 
 static bool is_needed(const struct http_state *h)

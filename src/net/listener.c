@@ -1,4 +1,4 @@
-/* Where conns come from: addresses, listening sockets, limits. Socket options are set on the
+/* Where conns come from: addresses, listening sockets. Socket options are set on the
  * listening socket, from which accepted ones inherit them: accepting costs one system call.
  * SPDX-License-Identifier: MIT */
 #include "base/metrics.h"
@@ -77,81 +77,11 @@ enum err net_parse_address(const char *address, struct sockaddr_storage *out, so
     return OK;
 }
 
-/* The address as 16 bytes, IPv4 mapped into IPv6. */
-static void address_bytes(const struct sockaddr *addr, uint8_t out[16])
-{
-    memset(out, 0, 16);
-    if (addr->sa_family == AF_INET) {
-        out[10] = out[11] = 0xff;
-        memcpy(out + 12, &((const struct sockaddr_in *)(const void *)addr)->sin_addr, 4);
-    } else if (addr->sa_family == AF_INET6) {
-        memcpy(out, &((const struct sockaddr_in6 *)(const void *)addr)->sin6_addr, 16);
-    }
-}
-
-static bool is_loopback(const uint8_t a[16])
-{
-    static const uint8_t mapped[13] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127};
-    static const uint8_t v6[16] = {[15] = 1};
-    return !memcmp(a, mapped, sizeof(mapped)) || !memcmp(a, v6, sizeof(v6));
-}
-
 bool net_address_is_loopback(const struct sockaddr *addr)
 {
     uint8_t bytes[16];
-    address_bytes(addr, bytes);
-    return is_loopback(bytes);
-}
-
-/* ---- counting by address ---- */
-
-/* What counts as one client: an IPv4 address, or the /64 an IPv6 customer gets. */
-static struct str ip_key(const uint8_t peer[16])
-{
-    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    return str_make((const char *)peer, memcmp(peer, mapped, sizeof(mapped)) ? 8 : 16);
-}
-
-struct str conn_peer_key(const struct conn *c)
-{
-    return ip_key(c->peer);
-}
-
-static bool is_counted(const struct net_server *s, bool loopback)
-{
-    return s->opts.max_conns_per_ip && (!loopback || s->opts.limit_loopback);
-}
-
-static uintptr_t ip_count(const struct net_server *s, const uint8_t peer[16])
-{
-    return (uintptr_t)map_get(&s->per_ip, ip_key(peer));
-}
-
-static bool ip_add(struct net_server *s, const uint8_t peer[16])
-{
-    uintptr_t count = ip_count(s, peer) + 1;
-    return map_put(&s->per_ip, ip_key(peer), (void *)count) == OK; /* a number, not a pointer */
-}
-
-void listener_remember(struct conn *c)
-{
-    bool loopback = is_loopback(c->peer);
-    bool counted = is_counted(c->server, loopback) && ip_add(c->server, c->peer);
-    c->flags |= (loopback ? CF_LOOPBACK : 0) | (counted ? CF_COUNTED : 0);
-}
-
-void listener_forget(struct conn *c)
-{
-    struct net_server *s = c->server;
-    if (!(c->flags & CF_COUNTED)) {
-        return;
-    }
-    uintptr_t count = ip_count(s, c->peer);
-    if (count > 1) {
-        (void)!map_put(&s->per_ip, ip_key(c->peer), (void *)(count - 1));
-    } else {
-        (void)map_remove(&s->per_ip, ip_key(c->peer));
-    }
+    peer_of_address(addr, bytes);
+    return peer_is_loopback(bytes);
 }
 
 /* ---- accepting ---- */
@@ -179,21 +109,22 @@ static void on_accept(void *self, int fd, const struct sockaddr *addr, socklen_t
     (void)addr_len;
     struct net_server *s = self;
     uint8_t peer[16];
-    address_bytes(addr, peer);
-    bool loopback = is_loopback(peer);
-    bool counted = is_counted(s, loopback);
+    peer_of_address(addr, peer);
     metric_add(&accepted, 1);
     if (s->opts.max_conns && s->count - s->refused >= s->opts.max_conns) {
         refuse(s, fd, peer, 503);
         return;
     }
-    if (counted && (ip_count(s, peer) >= s->opts.max_conns_per_ip || !ip_add(s, peer))) {
+    uint32_t flags = 0;
+    if (!peer_count(s, peer, s->opts.max_conns_per_ip, &flags)) {
         refuse(s, fd, peer, 429);
         return;
     }
     struct conn *c = conn_new(s, fd, peer, false);
     if (c) {
-        c->flags |= (loopback ? CF_LOOPBACK : 0) | (counted ? CF_COUNTED : 0);
+        c->flags |= flags;
+    } else {
+        peer_uncount(s, peer, flags);
     }
 }
 

@@ -15,6 +15,7 @@
 #include "wire/ws.h"
 
 struct conn;
+struct tally; /* base/tally.h */
 struct net_server;
 struct tls_context;
 
@@ -47,9 +48,11 @@ struct net_opts {
     struct tls_context *tls; /* NULL: plain */
     size_t max_conns;        /* 0: no limit; beyond it a 503 and close */
     size_t max_conns_per_ip; /* 0: no limit; beyond it a 429 and close */
-    bool limit_loopback;     /* also loopback peers count per IP */
-    size_t max_body;         /* request bodies; 0: 1 MiB */
-    size_t max_pending;      /* bytes waiting for a slow client before it is cut; 0: 64 MiB */
+    /* Conns by address of all servers that share it, borrowed; NULL: this server's alone. */
+    struct tally *conns_of;
+    bool limit_loopback; /* also loopback peers count per IP */
+    size_t max_body;     /* request bodies; 0: 1 MiB */
+    size_t max_pending;  /* bytes waiting for a slow client before it is cut; 0: 64 MiB */
     struct http_limits http;
     uint32_t head_timeout_ms;  /* whole head must be there; 0: 10 s */
     uint32_t body_timeout_ms;  /* whole body; 0: 30 s */
@@ -62,6 +65,9 @@ struct net_opts {
     bool deflate;              /* accept permessage-deflate */
     struct deflate_policy deflate_policy;
 };
+
+/* Addresses that are counted at a time; an address more has no conns. */
+#define NET_MAX_PEERS ((size_t)1 << 20)
 
 struct net_server *net_server_new(const struct net_opts *opts);
 /* All conns must be closed (net_close_all and turns until net_count() is 0). */
@@ -77,7 +83,7 @@ enum err net_parse_address(const char *address, struct sockaddr_storage *out,
 bool net_address_is_loopback(const struct sockaddr *addr);
 /* Stops accepting; conns stay. */
 void net_stop_listening(struct net_server *s);
-/* Closes idle HTTP conns at once and the others after their reply; WebSockets with 1001. */
+/* Ends every conn as conn_drain() does, also those that are still to come. */
 void net_drain(struct net_server *s);
 /* Cuts everything that is left. */
 void net_close_all(struct net_server *s);
@@ -96,6 +102,9 @@ bool conn_peer_is_loopback(const struct conn *c);
 /* Bytes by which peers count as one client: an IPv4 address, or the /64 of an IPv6 one. Borrowed.
  */
 struct str conn_peer_key(const struct conn *c);
+/* The same for the client that a proxy says it speaks for: the last address of a header
+ * X-Forwarded-For. Empty: none that can be read. `peer` is where the bytes are. */
+struct str net_forwarded_key(struct str forwarded_for, uint8_t peer[16], bool *loopback);
 bool conn_is_ws(const struct conn *c);
 bool conn_is_tls(const struct conn *c);
 /* Deflate was negotiated and our shared window is allowed by the client. */
@@ -162,6 +171,9 @@ void conn_park(struct conn *c);
 /* Sends what is due, then closes (HTTP; a chunked stream gets its last chunk), or 1001
  * (WebSocket). A request that waits is answered first. */
 void conn_finish(struct conn *c);
+/* The same, but a request that is on its way is still taken and answered: only who is between two
+ * requests is closed now. */
+void conn_drain(struct conn *c);
 /* Closes at once. */
 void conn_abort(struct conn *c);
 

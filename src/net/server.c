@@ -1,5 +1,6 @@
 /* One shard's conns as a whole. SPDX-License-Identifier: MIT */
 #include "base/alloc.h"
+#include "base/tally.h"
 #include "net/conn.h"
 
 #include <assert.h>
@@ -43,7 +44,7 @@ struct net_server *net_server_new(const struct net_opts *opts)
     wheel_init(&s->wheel, loop_now_ms(opts->loop));
     list_init(&s->due);
     list_init(&s->resume);
-    map_init(&s->per_ip, 1 << 20);
+    s->conns_of = opts->conns_of ? opts->conns_of : tally_new(NET_MAX_PEERS);
     buf_init(&s->inflated, s->opts.max_large);
     s->sweep.fn = sweep;
     s->sweep_at_ms = WHEEL_NEVER;
@@ -66,7 +67,9 @@ void net_server_free(struct net_server *s)
     loop_undefer(&s->resume_defer);
     loop_undefer(&s->due_defer);
     loop_remove_flush(&s->flush);
-    map_fini(&s->per_ip);
+    if (!s->opts.conns_of) {
+        tally_free(s->conns_of);
+    }
     out_pool_fini(&s->pool);
     buf_fini(&s->scratch);
     buf_fini(&s->inflated);
@@ -113,9 +116,8 @@ void net_each(struct net_server *s, void (*fn)(void *self, struct conn *c), void
     mem_free(set.conns);
 }
 
-static void drain_one(void *self, struct conn *c)
+void conn_drain(struct conn *c)
 {
-    (void)self;
     if (c->state != CONN_HTTP) {
         conn_finish(c);
     } else if (http_idle(c)) {
@@ -123,6 +125,12 @@ static void drain_one(void *self, struct conn *c)
     } else {
         c->flags &= ~(uint32_t)CF_KEEP;
     }
+}
+
+static void drain_one(void *self, struct conn *c)
+{
+    (void)self;
+    conn_drain(c);
 }
 
 void net_drain(struct net_server *s)

@@ -4,37 +4,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { json, mustPublish, request } from './lib/http.mjs';
+import { PATH, Poller, RS } from './lib/poller.mjs';
 import { backEnds, startServer, startUpstream, until } from './lib/server.mjs';
 import { Sio } from './lib/socketio.mjs';
 
-const RS = '\x1e';
-const PATH = '/socket.io/?EIO=4&transport=polling';
 const numbers = (from, count) => Array.from({ length: count }, (_, i) => from + i);
-
-/* Engine.IO by hand. */
-class Poller {
-  constructor(server) {
-    this.server = server;
-  }
-
-  static async open(server, { auth } = {}) {
-    const p = new Poller(server);
-    const answer = await request(server, PATH);
-    assert.equal(answer.status, 200, answer.text);
-    p.sid = JSON.parse(answer.text.slice(1)).sid;
-    assert.equal((await p.post(`40${auth ? JSON.stringify(auth) : ''}`)).status, 200);
-    return p;
-  }
-
-  post(body) {
-    return request(this.server, `${PATH}&sid=${this.sid}`, { method: 'POST', body });
-  }
-
-  async get() {
-    const answer = await request(this.server, `${PATH}&sid=${this.sid}`);
-    return { status: answer.status, packets: answer.text.split(RS) };
-  }
-}
 
 for (const { io, skip } of await backEnds()) {
   describe(`hostile clients on ${io}`, { skip }, () => {

@@ -7,7 +7,7 @@ import WebSocket from 'ws';
 import { Client } from './lib/client.mjs';
 import { assertProblem, json, mustPublish, request, TIME } from './lib/http.mjs';
 import { Rows, seqOf, startMarket } from './lib/market.mjs';
-import { backEnds, startServer, startUpstream, until } from './lib/server.mjs';
+import { backEnds, sleep, startServer, startUpstream, until } from './lib/server.mjs';
 
 const SYMBOLS = ['BTC', 'ETH', 'SOL', 'DOGE'];
 const WAIT_MS = 60_000; /* the machine may be slow, and shared */
@@ -148,6 +148,22 @@ describe('prices', { concurrency: both.length }, () => {
       assert.ok(!(await c.settle()).some((m) => m.channel === 'price_updates' && m.type === 'conflated'));
     });
 
+    test('max_hz holds from the first message on, whenever one joins those who ask for the same', async () => {
+      const join = async (_, i) => {
+        await sleep(130 * i);
+        const c = await connect();
+        await c.subscribe('price_updates', { symbols: ['BTC', 'ETH'], max_hz: 2 });
+        const at = [];
+        while (at.length < 4) {
+          const m = await c.next(prices, WAIT_MS);
+          if (m.data.BTC) at.push(performance.now());
+        }
+        /* One may be read late here, and the last in time. */
+        assert.ok(at[3] - at[0] > 3 * 500 - 250, `client ${i}: ${at.map((t) => Math.round(t - at[0]))} ms`);
+      };
+      await Promise.all(Array.from({ length: 6 }, join));
+    });
+
     test('deltas applied give the rows that full messages have', async () => {
       const c = await connect();
       await c.subscribe('price_updates', { symbols: ['BTC', 'DOGE'], delta: true });
@@ -175,19 +191,28 @@ describe('prices', { concurrency: both.length }, () => {
       assert.ok(small > all.length / 2, `${small} of ${all.length} are small`);
     });
 
-    test('MessagePack has the same values', async () => {
-      const socket = new WebSocket(server.ws, ['coincast.msgpack.v1']);
-      open.push({ socket });
-      const all = [];
-      socket.on('message', (bytes) => all.push(decode(bytes)));
-      await new Promise((done, fail) => socket.once('open', done).once('error', fail));
-      socket.send(encode({ type: 'subscribe', channel: 'price_updates', params: { symbols: SYMBOLS } }));
-      await until(() => all.filter(prices).length >= 40, 'forty messages', WAIT_MS);
-      const got = all.filter(prices);
-      const rows = await Rows.upTo(server, seqOf(got.at(-1).cursor));
-      for (const m of got) rows.assertNewest(m);
-      socket.close();
-    });
+    for (const perMessageDeflate of [false, true]) {
+      test(`MessagePack has the same values, ${perMessageDeflate ? 'compressed' : 'plain'}`, async () => {
+        const socket = new WebSocket(server.ws, ['coincast.msgpack.v1'], { perMessageDeflate });
+        open.push({ socket });
+        const all = [];
+        let unpacked = 0;
+        socket.on('message', (bytes) => {
+          unpacked += bytes.length;
+          all.push(decode(bytes));
+        });
+        await new Promise((done, fail) => socket.once('open', done).once('error', fail));
+        socket.send(encode({ type: 'subscribe', channel: 'price_updates', params: { symbols: SYMBOLS } }));
+        await until(() => all.filter(prices).length >= 40, 'forty messages', WAIT_MS);
+        const wire = socket._socket;
+        socket.close();
+        await new Promise((done) => socket.once('close', done)); /* all that came is unpacked */
+        assert.equal(wire.bytesRead < unpacked, perMessageDeflate, `${wire.bytesRead} bytes came, ${unpacked} of messages`);
+        const got = all.filter(prices);
+        const rows = await Rows.upTo(server, seqOf(got.at(-1).cursor));
+        for (const m of got) rows.assertNewest(m);
+      });
+    }
 
     test('who did not read gets one newest row a symbol, and is told what it was spared', async () => {
       const c = await connect();

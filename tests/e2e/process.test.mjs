@@ -2,13 +2,14 @@
  * SPDX-License-Identifier: MIT */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
+import http from 'node:http';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { Client } from './lib/client.mjs';
-import { json, mustPublish } from './lib/http.mjs';
-import { backEnds, freePort, run, sleep, startServer } from './lib/server.mjs';
+import { json, mustPublish, request, untilDraining } from './lib/http.mjs';
+import { backEnds, freePort, run, sleep, startServer, until } from './lib/server.mjs';
 
 const oneLine = (text) => {
   const lines = text.split('\n').filter((line) => line.trim());
@@ -162,8 +163,27 @@ for (const { io, skip } of await backEnds()) {
       const text = stream.text();
       await sleep(100);
       await server.stop();
-      assert.equal((await poll).status, 200);
+      assert.deepEqual((await poll).body.messages.map((m) => m.type), ['server_shutdown']);
       await text.catch(() => {}); /* the end may be clean or a cut, but it comes */
+    });
+
+    test('SIGTERM between two polls: the next one is told, and the server ends with it', async () => {
+      const server = await startServer({ io, env: { COINCAST_DRAIN_MS: '30000', COINCAST_SHARDS: '2' } });
+      const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+      const path = '/api/v1/poll?channels=app:drain';
+      const { body } = await json(server, path, { agent });
+      await mustPublish(server, { channel: 'app:drain', data: 1 });
+      await until(async () => (await json(server, `${path}&since=${body.cursor}`)).body.messages.length, 'it is there');
+      server.kill('SIGTERM');
+      await untilDraining(server);
+      assert.equal((await request(server, path)).status, 503, 'who brings no cursor is a stranger');
+      const told = await json(server, `${path}&since=${body.cursor}`, { agent });
+      assert.equal(told.headers.connection, 'close');
+      assert.deepEqual(told.body.messages.map((m) => m.type), ['message', 'server_shutdown']);
+      assert.ok(told.body.messages[1].reconnect_after_ms > 0);
+      assert.deepEqual(await server.exit(), { code: 0, signal: null }, server.log);
+      agent.destroy();
+      await rm(server.dir, { recursive: true, force: true });
     });
 
     test('SIGTERM: a client that does not read does not hold the exit up', async () => {

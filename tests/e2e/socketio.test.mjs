@@ -12,7 +12,8 @@ import { fileURLToPath } from 'node:url';
 import { after, before, describe, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import WebSocket from 'ws';
-import { json, mustPublish, request, TIME } from './lib/http.mjs';
+import { json, mustPublish, request, TIME, untilDraining } from './lib/http.mjs';
+import { Poller } from './lib/poller.mjs';
 import { startProxy } from './lib/proxy.mjs';
 import { backEnds, startServer, TOKEN, until } from './lib/server.mjs';
 import { assertRow, GENERATIONS, Sio, WAYS } from './lib/socketio.mjs';
@@ -391,9 +392,6 @@ for (const { io, skip } of await backEnds()) {
       const clients = await Promise.all(WAYS.map((way) => Sio.connect(server.origin, { transports: way.transports })));
       await until(() => clients[2].transport === 'websocket', 'the upgrade');
       for (const c of clients) await c.ask('subscribe', { channels: ['app:x'] });
-      /* Who is between two polls can't be told: the next one finds nobody. */
-      await until(async () => /^coincast_engine_polls_parked 1$/m.test((await request(server, '/metrics')).text),
-        'the poll waits');
       await server.stop();
       for (const c of clients) {
         const told = await c.next('server_shutdown');
@@ -401,6 +399,43 @@ for (const { io, skip } of await backEnds()) {
         await until(() => c.disconnects.length, 'disconnected');
         c.close();
       }
+    });
+
+    for (const keep of [true, false]) {
+      test(`SIGTERM between two polls: told at the next, ${keep ? 'on the same' : 'by a new'} connection`, async () => {
+        const server = await startServer({ io, env: { COINCAST_DRAIN_MS: '30000', COINCAST_SHARDS: '3' } });
+        const agents = numbers(0, 6).map(() => keep && new http.Agent({ keepAlive: true, maxSockets: 1 }));
+        const pollers = await Promise.all(agents.map((agent) => Poller.open(server, { agent })));
+        for (const p of pollers) assert.equal((await p.get()).packets.length, 2, 'connected, and its status');
+        server.kill('SIGTERM');
+        await untilDraining(server);
+
+        const stranger = await request(server, '/socket.io/?EIO=4&transport=polling');
+        assert.equal(stranger.status, 503, 'no new session');
+        const summary = await json(server, '/api/crypto/dashboard-summary');
+        assert.equal(summary.status, 503);
+        assert.equal(summary.headers.connection, 'close');
+        assert.equal((await request(server, '/healthz')).status, 200);
+
+        for (const p of pollers) {
+          const told = await p.get();
+          assert.equal(told.status, 200);
+          assert.match(told.packets.join(), /^42\["server_shutdown",\{"reconnect_after_ms":\d+,"timestamp":"[^"]+"\}\]$/);
+          assert.equal(server.ended, null, 'it waits for the others');
+          assert.deepEqual(await p.get(), { status: 200, packets: ['1'] });
+        }
+        /* Nobody is left: long before the drain time is over. */
+        assert.deepEqual(await server.exit(), { code: 0, signal: null }, server.log);
+        for (const agent of agents) if (agent) agent.destroy();
+        await rm(server.dir, { recursive: true, force: true });
+      });
+    }
+
+    test('SIGTERM: who does not poll any more holds it up for the drain time only', async () => {
+      const server = await startServer({ io, env: { COINCAST_DRAIN_MS: '400', COINCAST_SHARDS: '2' } });
+      const gone = await Poller.open(server);
+      await gone.get();
+      await server.stop();
     });
 
     test('after a restart nothing is pretended: not recovered, and subscribing works', async () => {

@@ -4,13 +4,13 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
-import { TOKEN } from './server.mjs';
+import { TOKEN, until } from './server.mjs';
 
 /* One request with exactly these headers (fetch would not let Host or Origin through). */
-export function request(server, path, { method = 'GET', headers = {}, body } = {}) {
+export function request(server, path, { method = 'GET', headers = {}, body, agent = false } = {}) {
   return new Promise((done, fail) => {
     const r = (server.tls ? https : http).request(
-      { host: '127.0.0.1', port: server.port, path, method, headers, agent: false, rejectUnauthorized: false },
+      { host: '127.0.0.1', port: server.port, path, method, headers, agent, rejectUnauthorized: false },
       (answer) => {
         let text = '';
         answer.setEncoding('utf8');
@@ -28,6 +28,12 @@ export async function json(server, path, options) {
   const answer = await request(server, path, options);
   assert.match(answer.headers['content-type'] ?? '', /^application\/(problem\+)?json/, answer.text);
   return { ...answer, body: JSON.parse(answer.text) };
+}
+
+/* All shards know of the SIGTERM: whichever gets a connection says so. Somebody must still poll. */
+export function untilDraining(server) {
+  return until(async () => (await Promise.all(Array.from({ length: 12 }, () => request(server, '/readyz'))))
+    .every((answer) => answer.text.includes('shutting down')), 'it shuts down');
 }
 
 /* Sends bytes as they are, gives all that comes back until the server closes or `done` says so. */

@@ -203,6 +203,43 @@ TEST(a_message_that_was_held_is_not_given_twice_to_one_who_drained)
     rig_free(rig);
 }
 
+TEST(who_joins_under_way_stands_aside_once_and_then_gets_the_newest_of_each_key)
+{
+    struct rig *rig = rig_new(IO_EPOLL, plain_opts);
+    struct channel_info *market = rig_channel(rig, "market", CHANNEL_STATE);
+    struct client first, late, leaver;
+    client_init(rig, &first, false);
+    client_init(rig, &late, false);
+    client_init(rig, &leaver, false);
+    client_join(&first, FORM_WS, "market", 100);
+    rig_publish(rig, market, 1, 0); /* at once: there was nothing to be given first */
+    rig_turn(rig, 50);
+    client_join(&late, FORM_WS, "market", 100);
+    client_join(&leaver, FORM_WS, "market", 100);
+    leaver.leaves_on_write = true;
+    rig_publish(rig, market, 1, 0);
+    rig_publish(rig, market, 2, 0);
+    rig_turn(rig, 50);
+    assert_texts(&first, "market 1 |market 2 |market 3 |");
+    assert_texts(&late, "");
+    rig_publish(rig, market, 1, 0);
+    rig_turn(rig, 99);
+    assert_texts(&late, "");
+    rig_turn(rig, 1);
+    assert_texts(&first, "market 4 |");
+    assert_texts(&late, "market 3 |market 4 |");
+    assert_texts(&leaver, "market 3 |market 4 |");
+    assert_int_equal(leaver.member.state, MEMBER_NONE);
+    rig_publish(rig, market, 2, 0);
+    rig_turn(rig, 100);
+    assert_texts(&first, "market 5 |");
+    assert_texts(&late, "market 5 |");
+    client_fini(&leaver);
+    client_fini(&late);
+    client_fini(&first);
+    rig_free(rig);
+}
+
 TEST(a_change_of_subscriptions_gives_what_a_rate_limit_held_back)
 {
     struct rig *rig = rig_new(IO_EPOLL, plain_opts);
@@ -472,6 +509,8 @@ int main(void)
         cmocka_unit_test(a_member_may_leave_inside_every_write),
         cmocka_unit_test(a_rate_limit_gives_the_newest_and_at_most_one_an_interval),
         cmocka_unit_test(a_message_that_was_held_is_not_given_twice_to_one_who_drained),
+        cmocka_unit_test(
+            who_joins_under_way_stands_aside_once_and_then_gets_the_newest_of_each_key),
         cmocka_unit_test(a_change_of_subscriptions_gives_what_a_rate_limit_held_back),
         cmocka_unit_test(held_messages_of_many_keys_come_in_the_order_of_publishing),
         cmocka_unit_test(an_event_that_was_held_back_has_no_id_lower_than_one_before),

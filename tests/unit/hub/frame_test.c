@@ -197,6 +197,46 @@ TEST(messagepack_goes_as_a_binary_frame_that_is_made_once)
     buf_fini(&out);
 }
 
+TEST(messagepack_is_compressed_by_the_rule_of_json)
+{
+    struct buf text = {0}, plain = {0}, out = {0}, back = {0};
+    struct deflater *d = deflater_new(12, 1, 5);
+    struct inflater *in = inflater_new(12);
+    for (int i = 0; i < 100; i++) {
+        buf_printf(&text, "%s{\"price\":%d}", i ? "," : "[", i);
+    }
+    buf_add_char(&text, ']');
+    struct frame *f = frame_new(&news, 0, 7, 0, buf_str(&text), (struct str){0});
+    frame_append(f, FORM_MSGPACK, STR("e"), d, &plain);
+    frame_append(f, FORM_MSGPACK_DEFLATE, STR("e"), d, &out);
+    assert_non_null(f->packed[PACK_MSGPACK_DEFLATED]);
+    assert_true(out.len < plain.len / 2);
+    assert_int_equal((uint8_t)out.ptr[0], 0xc2);
+    assert_int_equal((uint8_t)out.ptr[1], 126);
+    assert_ok(inflater_piece(in, str_from(buf_str(&out), 4), true, true, &back));
+    assert_true(str_eq(buf_str(&back), str_from(buf_str(&plain), 4)));
+    frame_unref(f);
+    /* A delta pays sooner; what would not get smaller goes as it is. */
+    struct str row =
+        STR("{\"a\":\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"}");
+    struct frame_text t = {.json = row, .deflate_min = FRAME_DEFLATE_MIN_DELTA};
+    buf_clear(&out);
+    frame_append_message(FORM_MSGPACK_DEFLATE, &t, STR("e"), d, &out);
+    assert_int_equal((uint8_t)out.ptr[0], 0xc2);
+    t.deflate_min = FRAME_DEFLATE_MIN;
+    buf_clear(&out);
+    frame_append_message(FORM_MSGPACK_DEFLATE, &t, STR("e"), d, &out);
+    assert_int_equal((uint8_t)out.ptr[0], 0x82);
+    t = (struct frame_text){.json = STR("[1]"), .deflate_min = 1};
+    buf_clear(&out);
+    frame_append_message(FORM_MSGPACK_DEFLATE, &t, STR("e"), d, &out);
+    assert_buf(&out, "\x82\x02\x91\x01");
+    inflater_free(in);
+    deflater_free(d);
+    buf_fini(&text), buf_fini(&plain), buf_fini(&out), buf_fini(&back);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +251,7 @@ int main(void)
         cmocka_unit_test(socket_io_gets_an_event_with_the_data_and_the_cursor_last),
         cmocka_unit_test(a_compressed_packet_is_made_once_and_only_with_its_cursor),
         cmocka_unit_test(messagepack_goes_as_a_binary_frame_that_is_made_once),
+        cmocka_unit_test(messagepack_is_compressed_by_the_rule_of_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

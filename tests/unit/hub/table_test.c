@@ -56,10 +56,15 @@ static void say(struct world *w, uint32_t key, const char *p, const char *q)
     hub_publish_rows(w->hub, w->prices, &row, 1, 0, "demo", loop_now_us(w->rig->loop));
 }
 
-static void join(struct world *w, enum frame_form form, struct fanout_sub sub)
+static void join_as(struct world *w, struct client *c, enum frame_form form, struct fanout_sub sub)
 {
     sub.channel = STR("prices");
-    assert_ok(fanout_subscribe(w->rig->fanout, &w->c.member, form, &sub));
+    assert_ok(fanout_subscribe(w->rig->fanout, &c->member, form, &sub));
+}
+
+static void join(struct world *w, enum frame_form form, struct fanout_sub sub)
+{
+    join_as(w, &w->c, form, sub);
 }
 
 #define TIME ",\"timestamp\":\"1970-01-01T00:00:00.000Z\""
@@ -170,6 +175,101 @@ TEST(what_a_new_client_is_given_first_counts_against_its_rate)
     world_free(w);
 }
 
+#define P(value, seq)                                                                            \
+    "{\"type\":\"prices\",\"data\":{\"A\":{\"p\":" value ",\"q\":1}}" TIME ",\"mode\":\"demo\"," \
+    "\"cursor\":\"10-" seq "\"}|"
+
+/* Two clients of one group, an interval of 500 ms; the second joins 300 ms after the first. */
+TEST(who_joins_a_group_under_way_hears_nothing_for_an_interval_and_then_the_newest)
+{
+    struct world *w = world_new();
+    struct fanout_sub sub = {.interval_ms = 500};
+    struct client late;
+    client_init(w->rig, &late, false);
+    say(w, 0, "1", "1");
+    settle_all(w, 1);
+    join(w, FORM_WS, sub);
+    rig_turn(w->rig, 300);
+    join_as(w, &late, FORM_WS, sub);
+    say(w, 0, "2", "1");
+    settle_all(w, 200);
+    assert_texts(&w->c, P("2", "2")); /* at 500 */
+    assert_texts(&late, "");
+    say(w, 0, "3", "1");
+    settle_all(w, 499);
+    assert_texts(&w->c, "");
+    assert_texts(&late, "");
+    rig_turn(w->rig, 1);
+    assert_texts(&w->c, P("3", "3")); /* at 1000 */
+    assert_texts(&late, P("3", "3"));
+    say(w, 0, "4", "1");
+    settle_all(w, 500);
+    assert_texts(&w->c, P("4", "4"));
+    assert_texts(&late, P("4", "4"));
+    client_fini(&late);
+    world_free(w);
+}
+
+TEST(who_stood_aside_is_given_what_it_lacks_also_when_nothing_more_comes)
+{
+    struct world *w = world_new();
+    struct fanout_sub sub = {.interval_ms = 500, .delta = true};
+    struct client late, gone;
+    client_init(w->rig, &late, false);
+    client_init(w->rig, &gone, false);
+    say(w, 0, "1", "1");
+    settle_all(w, 1);
+    join(w, FORM_WS, sub);
+    rig_turn(w->rig, 300);
+    join_as(w, &late, FORM_WS, sub);
+    join_as(w, &gone, FORM_WS, sub);
+    say(w, 0, "2", "1");
+    settle_all(w, 200);
+    assert_texts(&w->c,
+                 "{\"type\":\"prices\",\"channel\":\"prices\",\"delta\":true,\"base\":\"10-1\","
+                 "\"data\":{\"A\":{\"p\":2}},\"cursor\":\"10-2\"}|");
+    fanout_leave(w->rig->fanout, &gone.member);
+    rig_turn(w->rig, 499);
+    assert_texts(&late, "");
+    rig_turn(w->rig, 1);
+    assert_texts(&late, P("2", "2"));
+    /* That was a message of the group's pace: the next one keeps its distance, and goes to both. */
+    say(w, 0, "3", "1");
+    settle_all(w, 499);
+    assert_texts(&late, "");
+    rig_turn(w->rig, 1);
+    assert_texts(&late,
+                 "{\"type\":\"prices\",\"channel\":\"prices\",\"delta\":true,\"base\":\"10-2\","
+                 "\"data\":{\"A\":{\"p\":3}},\"cursor\":\"10-3\"}|");
+    buf_clear(&w->c.got);
+    assert_int_equal(late.member.newcomer, 0);
+    client_fini(&gone);
+    client_fini(&late);
+    world_free(w);
+}
+
+TEST(who_changes_its_subscriptions_while_it_stands_aside_loses_nothing)
+{
+    struct world *w = world_new();
+    struct fanout_sub sub = {.interval_ms = 500}, other = {.channel = STR("x")};
+    struct client late;
+    client_init(w->rig, &late, false);
+    say(w, 0, "1", "1");
+    settle_all(w, 1);
+    join(w, FORM_WS, sub);
+    rig_turn(w->rig, 300);
+    join_as(w, &late, FORM_WS, sub);
+    say(w, 0, "2", "1");
+    settle_all(w, 200);
+    assert_texts(&late, "");
+    assert_ok(fanout_subscribe(w->rig->fanout, &late.member, FORM_WS, &other));
+    assert_texts(&late, P("2", "2"));
+    rig_turn(w->rig, 2000);
+    assert_texts(&late, "");
+    client_fini(&late);
+    world_free(w);
+}
+
 TEST(keys_can_be_added_and_taken_out)
 {
     struct world *w = world_new();
@@ -272,6 +372,10 @@ int main(void)
         cmocka_unit_test(a_stalled_client_is_told_what_it_was_spared_and_gets_one_message),
         cmocka_unit_test(a_set_that_is_quiet_is_repeated_and_one_that_is_not_is_not),
         cmocka_unit_test(what_a_new_client_is_given_first_counts_against_its_rate),
+        cmocka_unit_test(
+            who_joins_a_group_under_way_hears_nothing_for_an_interval_and_then_the_newest),
+        cmocka_unit_test(who_stood_aside_is_given_what_it_lacks_also_when_nothing_more_comes),
+        cmocka_unit_test(who_changes_its_subscriptions_while_it_stands_aside_loses_nothing),
         cmocka_unit_test(keys_can_be_added_and_taken_out),
         cmocka_unit_test(a_first_look_and_a_return_give_the_rows_of_the_set_as_one_message),
         cmocka_unit_test(rows_that_a_shard_lost_come_with_the_next_message),

@@ -361,6 +361,34 @@ static void draining_lets_answers_out(void **state)
     rig_free(rig);
 }
 
+/* One conn is drained, the server is not: it still takes the request that is on its way. */
+static void a_drained_conn_ends_with_its_request(void **state)
+{
+    struct rig *rig = rig_new(rig_io(state), false, (struct net_opts){0});
+    struct buf in = {0};
+    int idle = rig_connect(rig), busy = rig_connect(rig);
+    rig_say(busy, GET("/later"));
+    assert_true(rig_wait_count(rig, &rig->requests, 1));
+    conn_drain(rig->later);
+    rig_answer(rig->later, STR("done"));
+    assert_true(rig_wait_end(rig, busy, &in));
+    assert_int_equal(rig_count(&in, "Connection: close\r\n"), 1);
+    buf_clear(&in);
+    rig_say(idle, GET("/later"));
+    assert_true(rig_wait_count(rig, &rig->requests, 2));
+    rig_answer(rig->later, STR("kept"));
+    assert_true(rig_wait_text(rig, idle, &in, "kept"));
+    assert_int_equal(rig_count(&in, "Connection: close\r\n"), 0);
+    conn_drain(rig->last);
+    buf_clear(&in);
+    assert_true(rig_wait_end(rig, idle, &in));
+    assert_int_equal(in.len, 0);
+    close(idle), close(busy);
+    rig_wait_conns(rig, 0);
+    buf_fini(&in);
+    rig_free(rig);
+}
+
 /* ---- addresses and sockets ---- */
 
 static void addresses_are_read(void **state)
@@ -443,6 +471,7 @@ int main(void)
         BOTH(one_too_many_is_told),
         BOTH(an_address_has_its_share),
         BOTH(draining_lets_answers_out),
+        BOTH(a_drained_conn_ends_with_its_request),
         BOTH(a_taken_address_is_found),
         BOTH(accepted_sockets_inherit_their_options),
         cmocka_unit_test(addresses_are_read),

@@ -249,7 +249,9 @@ static void a_fixed_rate_is_kept_and_drained(void **state)
     (void)state;
     struct server *s = server_new(NO_FAULT, false);
     assert_int_equal(run(s, fixed), OK);
-    assert_in_range(result.published, 40, 64);
+    /* a busy machine may keep it from publishing in time, never make it faster */
+    assert_in_range(result.published, fixed.burst,
+                    result.measure_us * fixed.rate / 1000000 + 2 * fixed.burst);
     assert_int_equal(result.deliveries, result.published * 10);
     assert_int_equal(result.unfinished, 0);
     server_free(s);

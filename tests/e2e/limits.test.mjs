@@ -1,0 +1,116 @@
+/* What an address may, over all I/O threads: requests a second and connections. Loopback counts here
+ * because COINCAST_LIMIT_LOOPBACK says so. SPDX-License-Identifier: MIT */
+import assert from 'node:assert/strict';
+import http from 'node:http';
+import net from 'node:net';
+import { describe, test } from 'node:test';
+import { assertProblem, json, mustPublish, publish, request } from './lib/http.mjs';
+import { PATH, Poller } from './lib/poller.mjs';
+import { backEnds, startServer, TOKEN, until } from './lib/server.mjs';
+
+const ASSETS = '/api/v1/assets';
+const many = (count, fn) => Promise.all(Array.from({ length: count }, (_, i) => fn(i)));
+
+/* Answers to so many requests at once; each by a connection of its own, so by any I/O thread. */
+async function statuses(server, count, options) {
+  const answers = await many(count, () => request(server, ASSETS, options));
+  return { fine: answers.filter((a) => a.status === 200).length,
+    refused: answers.filter((a) => a.status === 429).length, answers };
+}
+
+for (const { io, skip } of await backEnds()) {
+  describe(`limits of an address on ${io}`, { skip, concurrency: 4 }, () => {
+    const start = (env) => startServer({ io, env: { COINCAST_SHARDS: '3', ...env } });
+
+    test('requests: a burst of twice the rate, then 429 with the time to wait, then again', async () => {
+      const server = await start({ COINCAST_LIMIT_LOOPBACK: '1', COINCAST_REQUESTS_PER_SECOND: '5' });
+      const began = performance.now();
+      const { fine, refused, answers } = await statuses(server, 40);
+      const gained = Math.ceil((performance.now() - began) / 200) + 1;
+      assert.equal(fine + refused, 40);
+      assert.ok(fine >= 10 && fine <= 10 + gained, `${fine} of 40, ${gained} gained meanwhile`);
+      const hasty = answers.find((a) => a.status === 429);
+      assertProblem(hasty, 429);
+      const wait = JSON.parse(hasty.text).retry_after;
+      assert.ok(Number.isInteger(wait) && wait >= 1, hasty.text);
+      assert.equal(hasty.headers['retry-after'], String(wait));
+      assert.equal((await request(server, '/healthz')).status, 200, 'a probe is never refused');
+      await until(async () => (await request(server, ASSETS)).status === 200, 'one is gained');
+      await server.stop();
+    });
+
+    test('requests: loopback is exempt, as is a limit of 0', async () => {
+      for (const env of [{ COINCAST_REQUESTS_PER_SECOND: '1' },
+        { COINCAST_REQUESTS_PER_SECOND: '0', COINCAST_LIMIT_LOOPBACK: '1' }]) {
+        const server = await start(env);
+        assert.equal((await statuses(server, 30)).fine, 30);
+        await server.stop();
+      }
+    });
+
+    test('requests: behind a trusted proxy it is the client that counts', async () => {
+      const server = await start({ COINCAST_TRUSTED_PROXY: '1', COINCAST_REQUESTS_PER_SECOND: '1' });
+      const from = (address) => ({ headers: { 'x-forwarded-for': address } });
+      assert.ok((await statuses(server, 20, from('192.0.2.1, 203.0.113.5'))).refused > 10);
+      assert.equal((await request(server, ASSETS, from('192.0.2.1, 203.0.113.6'))).status, 200, 'another client');
+      assert.equal((await statuses(server, 20)).fine, 20, 'the proxy itself is on loopback');
+      await server.stop();
+      /* Whom nobody trusts can't name others, and so itself cannot hide. */
+      const open = await start({ COINCAST_LIMIT_LOOPBACK: '1', COINCAST_REQUESTS_PER_SECOND: '1' });
+      const answers = await many(20, (i) => request(open, ASSETS, from(`203.0.113.${i}`)));
+      assert.ok(answers.filter((a) => a.status === 429).length > 10);
+      await open.stop();
+    });
+
+    test('requests: sessions go on, and so does who has brought the token', async () => {
+      const server = await start({ COINCAST_LIMIT_LOOPBACK: '1', COINCAST_REQUESTS_PER_SECOND: '1', COINCAST_DRAIN_MS: '200' });
+      const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+      const poller = await Poller.open(server);
+      await poller.get();
+      const message = (n) => ({ channel: 'app:x', data: n });
+      const post = (n, token) => json(server, '/api/v1/publish', { method: 'POST', agent, body: JSON.stringify(message(n)),
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` } });
+      const first = await publish(server, message(0));
+      assert.ok([200, 429].includes(first.status));
+      await until(async () => (await post(1, TOKEN)).status === 200, 'it is known');
+      assert.ok((await statuses(server, 10)).refused > 5);
+      for (let n = 0; n < 20; n++) assert.equal((await post(n, TOKEN)).status, 200);
+      const guesses = [];
+      for (let n = 0; n < 5; n++) guesses.push((await post(n, `wrong-${n}`)).status);
+      assert.ok(guesses.includes(429), 'guessing is held to the rate');
+      for (let n = 0; n < 20; n++) assert.equal((await poller.post('420["subscribe",{"channels":["app:x"]}]')).status, 200);
+      assert.equal((await poller.get()).status, 200);
+      const sessions = await many(6, () => request(server, PATH));
+      assert.ok(sessions.some((a) => a.status === 429), 'a new session is a request');
+      agent.destroy();
+      await poller.post('1');
+      await server.stop();
+    });
+
+    test('connections: as many as it may have, whichever threads they come to', async () => {
+      const server = await start({ COINCAST_LIMIT_LOOPBACK: '1', COINCAST_MAX_CONNS_PER_IP: '6', COINCAST_SHARDS: '4' });
+      const open = [];
+      let refused = 0;
+      await many(24, () => new Promise((done) => {
+        const socket = net.connect(server.port, '127.0.0.1');
+        let text = '';
+        socket.on('error', () => {});
+        socket.on('data', (part) => (text += part));
+        socket.on('close', () => {
+          refused += /^HTTP\/1.1 429 /.test(text);
+          done();
+        });
+        open.push(socket);
+        setTimeout(done, 1_500);
+      }));
+      const stay = open.filter((s) => !s.destroyed && s.readyState === 'open').length;
+      assert.equal(stay + refused, 24);
+      /* the one that asked for /healthz may still be there */
+      assert.ok(stay === 6 || stay === 5, `${stay} of 6`);
+      for (const s of open) s.destroy();
+      await until(async () => (await request(server, '/healthz')).status === 200, 'room again');
+      await mustPublish(server, { channel: 'app:x', data: 1 });
+      await server.stop();
+    });
+  });
+}
