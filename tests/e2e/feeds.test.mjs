@@ -413,8 +413,8 @@ describe('bad days', { concurrency: 6 }, () => {
       const back = Date.now();
       again = await startUpstream({ args: RATE, port: upstream.port });
       await until(async () => (await server.row('BTC')).feeds === 3, 'all are back', WAIT_MS);
-      await c.next((m) => m.type === 'price_updates' && m.data.BTC?.feeds === 3, WAIT_MS);
-      const later = new Rows(server.published()).all.get('BTC').filter(({ seq }) => seq > seqOf(stale.cursor));
+      const said = await c.next((m) => m.type === 'price_updates' && m.data.BTC?.feeds === 3, WAIT_MS);
+      const later = (await Rows.upTo(server, seqOf(said.cursor))).all.get('BTC').filter(({ seq }) => seq > seqOf(stale.cursor));
       assert.ok(later.length > 0);
       for (const { row: r } of later) {
         assert.ok(r.stale || Date.parse(r.timestamp) >= back - 1_000, `${r.timestamp} is said as new`);
@@ -478,11 +478,12 @@ describe('bad days', { concurrency: 6 }, () => {
     }, async (server) => {
       const feed = await until(async () => {
         const now = await server.feed('binance');
-        return now?.weight?.used > 0 && now;
+        return now?.weight?.used > 0 && now.reason?.startsWith('REST') && now;
       }, 'the feed knows of it', WAIT_MS);
       assert.deepEqual(feed.weight, { used: 5000, limit: 6000 });
       assert.match(feed.reason, /REST waits for the next minute: 5000 of 6000 used up/);
-      const binance = (await json(server, '/api/health')).body.components.find((c) => c.name === 'binance');
+      const binance = await until(async () => (await json(server, '/api/health')).body.components
+        .find((c) => c.name === 'binance' && c.next_try), 'the provider waits', 10_000);
       assert.match(binance.reason, /limit for this address .*5000 of 6000/);
       assert.equal(Date.parse(binance.next_try) % 60_000, 1_000);
     });
