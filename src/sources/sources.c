@@ -122,6 +122,12 @@ static uint64_t wait_ms(void *self, enum endpoint_id id, const char **why)
                                    : host_wait_ms(host_of(s, id), now(s), wall(s), why);
 }
 
+static bool failing(void *self, enum endpoint_id id)
+{
+    struct sources *s = self;
+    return host_failing(host_of(s, id));
+}
+
 static bool usable(void *self, enum endpoint_id id)
 {
     struct sources *s = self;
@@ -456,6 +462,7 @@ struct sources *sources_new(const struct sources_opts *opts)
         .price_ttl_ms = opts->price_ttl_ms,
         .summary_ttl_ms = opts->summary_ttl_ms,
         .wait_ms = wait_ms,
+        .failing = failing,
         .usable = usable,
         .ask = ask,
         .failed = failed,
