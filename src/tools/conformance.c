@@ -302,7 +302,8 @@ static enum err open_server(struct conformance *s, uint16_t *port, struct buf *e
                                         .connect_timeout_ms = (uint32_t)o->connect_timeout_ms});
     enum err e = net_listen(s->server, o->listen, port);
     if (e != OK) {
-        (void)buf_printf(error, "cannot listen on %s: %s", o->listen, err_text(e));
+        (void)buf_printf(error, "cannot listen on %s: %s", o->listen,
+                         e == ERR_SYNTAX ? "expected HOST:PORT, as 127.0.0.1:9001" : err_text(e));
     }
     return e;
 }

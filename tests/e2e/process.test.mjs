@@ -39,6 +39,14 @@ describe('the command line', () => {
     [['serve', '--io', 'magic'], /uring/],
     [['serve', '--source', 'tomorrow'], /demo/],
     [['serve', '--listen'], /listen/],
+    [['serve', '--data-dir', ''], /data-dir/],
+    [['serve', '--symbols='], /symbols/],
+    [['serve', '--tls-cert', 'a.pem'], /COINCAST_TLS_KEY/],
+    [['serve', '--tls-key', 'a.pem'], /COINCAST_TLS_CERT/],
+    [['version', 'nonsense'], /nonsense/],
+    [['load', '--url', 'nonsense'], /ws:\/\//],
+    [['conformance', '--listen', 'nonsense'], /HOST:PORT/],
+    [['conformance', '--max-payload', '0'], /from 1 to/],
     [['upstream', '--listen', 'nonsense'], /nonsense/],
   ];
   for (const [args, hint] of wrong) {
