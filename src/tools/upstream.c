@@ -341,11 +341,9 @@ enum err upstream_start(const struct upstream_opts *opts, struct upstream **out,
                                                   .self = u,
                                                   .user_bytes = sizeof(struct client),
                                                   .max_body = MAX_CONTROL_BYTES * 2});
-    e = net_listen(u->server, opts->listen, port);
+    e = net_listen_alone(u->server, opts->listen, port);
     if (e != OK) {
-        buf_printf(error, "cannot listen on %s: %s", opts->listen,
-                   e == ERR_SYNTAX || e == ERR_RANGE ? "expected HOST:PORT, as 127.0.0.1:8900"
-                                                     : err_text(e));
+        buf_printf(error, "cannot listen on %s: %s", opts->listen, net_listen_why(e));
         upstream_free(u);
         return e;
     }

@@ -66,6 +66,16 @@ describe('the command line', () => {
     }
   });
 
+  test('a second program of ours on an address that is served is refused', async () => {
+    const server = await startServer({ io: 'epoll' });
+    for (const command of ['upstream', 'conformance']) {
+      const { code, stderr } = await run([command, '--listen', `127.0.0.1:${server.port}`]);
+      assert.equal(code, 1, stderr);
+      assert.match(oneLine(stderr), /taken/);
+    }
+    await server.stop();
+  });
+
   const settings = {
     COINCAST_LISTEN: '127.0.0.1:8000', COINCAST_SHARDS: '1', COINCAST_IO: 'auto', COINCAST_DATA_DIR: 'data',
     COINCAST_SOURCE: 'none', COINCAST_PROFILE: 'islands', COINCAST_SYMBOLS: 'BTC,ETH',
