@@ -196,12 +196,26 @@ static void record(struct sources *s, enum endpoint_id id, const struct fetch_an
     buf_fini(&url);
 }
 
+/* Up to when the answer's days are closed. The newest day of an answer is the one under way; of a
+ * recorded one nothing else tells that. */
+static int64_t closed_until_ms(const struct sources *s, const struct reading *r)
+{
+    int64_t newest_ms = 0;
+    if (s->mode != MODE_REPLAY) {
+        return wall(s);
+    }
+    for (size_t i = 0; i < r->candle_count; i++) {
+        newest_ms = r->candles[i].open_ms > newest_ms ? r->candles[i].open_ms : newest_ms;
+    }
+    return newest_ms < wall(s) ? newest_ms : wall(s);
+}
+
 /* Daily candles become an RSI; the next one is due when the day under way has closed. */
 static enum err compute(struct sources *s, enum endpoint_id id, struct reading *r, int *closes,
                         struct buf *why)
 {
     double value = 0;
-    size_t count = daily_closed_run(r->candles, r->candle_count, wall(s));
+    size_t count = daily_closed_run(r->candles, r->candle_count, closed_until_ms(s, r));
     r->candle_count = count;
     enum err e = daily_rsi14(r->candles, count, &value, why);
     if (e != OK) {
