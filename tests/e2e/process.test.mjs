@@ -44,6 +44,7 @@ describe('the command line', () => {
     [['serve', '--tls-cert', 'a.pem'], /COINCAST_TLS_KEY/],
     [['serve', '--tls-key', 'a.pem'], /COINCAST_TLS_CERT/],
     [['version', 'nonsense'], /nonsense/],
+    [['candles', '--interval=7m', 'a.csv'], /1m/],
     [['load', '--url', 'nonsense'], /ws:\/\//],
     [['conformance', '--listen', 'nonsense'], /HOST:PORT/],
     [['conformance', '--max-payload', '0'], /from 1 to/],
