@@ -320,6 +320,7 @@ enum err upstream_start(const struct upstream_opts *opts, struct upstream **out,
     enum err e = opts->fixtures ? fixtures_open(opts->fixtures, &u->fixtures, error) : OK;
     if (e == OK && opts->tape) {
         e = reel_open(opts->tape, &u->reel, error);
+        e = e == ERR_SYNTAX ? ERR_IO : e; /* a wrong file, not a wrong word */
     }
     if (e != OK) {
         upstream_free(u);
