@@ -254,6 +254,11 @@ for (const { io, skip } of await backEnds()) {
       const foreign = await request(server, handshake, { method: 'OPTIONS', headers: {
         origin: 'https://evil.example', 'access-control-request-method': 'POST' } });
       assert.equal(foreign.headers['access-control-allow-origin'], undefined);
+      const open = await startServer({ io, env: { COINCAST_ORIGINS: '*' } });
+      const anybody = await request(open, handshake, { headers: { origin: ORIGIN } });
+      await open.stop();
+      assert.equal(anybody.headers['access-control-allow-origin'], ORIGIN);
+      assert.equal(anybody.headers['access-control-allow-credentials'], undefined, 'never for everybody');
     });
 
     for (const way of WAYS) {
