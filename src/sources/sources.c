@@ -196,12 +196,12 @@ static void record(struct sources *s, enum endpoint_id id, const struct fetch_an
     buf_fini(&url);
 }
 
-/* Up to when the answer's days are closed. The newest day of an answer is the one under way; of a
- * recorded one nothing else tells that. */
+/* Up to when the answer's days are closed. The newest day of an answer is the one under way; of one
+ * that upstream has recorded nothing else tells that. (A replay has the time of its recording.) */
 static int64_t closed_until_ms(const struct sources *s, const struct reading *r)
 {
     int64_t newest_ms = 0;
-    if (s->mode != MODE_REPLAY) {
+    if (s->mode != MODE_REPLAY || s->opts.mode == MODE_REPLAY) {
         return wall(s);
     }
     for (size_t i = 0; i < r->candle_count; i++) {
