@@ -15,12 +15,16 @@ static bool listed(const char *origins, struct str origin)
     struct str rest = str_of(origins);
     struct str one;
     while (str_next(&rest, ',', &one)) {
-        one = str_trim(one);
-        if (str_eq(one, STR("*")) || str_eq_nocase(one, origin)) {
+        if (str_eq_nocase(str_trim(one), origin)) {
             return true;
         }
     }
     return false;
+}
+
+bool origin_named(const struct api_settings *settings, const struct http_request *r)
+{
+    return listed(settings->origins, http_request_header(r, STR("Origin")));
 }
 
 bool origin_allowed(const struct api_settings *settings, const struct http_request *r, bool tls,
@@ -30,7 +34,8 @@ bool origin_allowed(const struct api_settings *settings, const struct http_reque
     if (!origin.ptr || same_origin(origin, r->host, tls)) {
         return true;
     }
-    if (str_eq(origin, STR("null")) || !listed(settings->origins, origin)) {
+    if (str_eq(origin, STR("null")) ||
+        (!listed(settings->origins, origin) && !listed(settings->origins, STR("*")))) {
         return false;
     }
     if (cors) {

@@ -92,7 +92,7 @@ static struct answers *make_answers(struct api_main *a)
     }
     make_summary_reply(out);
     out->mode = market_mode_text(s->mode);
-    out->ready = !a->opts.settings->sources || summary_complete(s);
+    out->ready = summary_complete(s);
     make_missing(out, s);
     make_health(a, out);
     out->catalogue = catalogue_ref(markets_catalogue(&a->markets));

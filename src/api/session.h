@@ -165,6 +165,8 @@ void route_publish(struct api_shard *s, struct conn *c, const struct http_reques
 /* Origin absent, the same, or allowed. `cors` (may be NULL) gets the headers for an allowed one. */
 bool origin_allowed(const struct api_settings *settings, const struct http_request *r, bool tls,
                     struct buf *cors);
+/* Allowed by its own name, not by "*". */
+bool origin_named(const struct api_settings *settings, const struct http_request *r);
 /* Serving loopback only, Host must name this machine (against DNS rebinding). */
 bool host_allowed(const struct api_settings *settings, const struct http_request *r);
 /* Whether requests on this conn are held to a rate at all. */

@@ -305,7 +305,7 @@ static void on_cors(void *self, struct conn *c, const struct http_request *r, st
 {
     struct api_shard *s = self;
     (void)origin_allowed(s->opts.settings, r, conn_is_tls(c), lines);
-    if (lines->len) {
+    if (lines->len && origin_named(s->opts.settings, r)) {
         buf_add_lit(lines, "Access-Control-Allow-Credentials: true\r\n");
     }
     if (lines->len && r->method == HTTP_OPTIONS) {

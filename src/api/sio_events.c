@@ -45,8 +45,10 @@ static void refuse(struct sio_client *client, const struct sio_event *e, const c
     buf_fini(&json);
 }
 
-/* {symbols:[all now], unknown:[...], channels:[...]} as the ack and as an event. */
-static void say_subscribed(struct sio_client *client, const struct sio_event *e, const char *event,
+/* {symbols:[all now], unknown:[...], channels:[...]} as the ack and as the event `subscribed`,
+ * which says what a client has whichever way it came to that; `less`: as `unsubscribed` before it,
+ * too. */
+static void say_subscribed(struct sio_client *client, const struct sio_event *e, bool less,
                            struct str unknown)
 {
     struct buf json = {0};
@@ -65,9 +67,13 @@ static void say_subscribed(struct sio_client *client, const struct sio_event *e,
     }
     buf_add_lit(&json, "]}");
     answer(client, e, buf_str(&json));
-    emit(client, event, buf_str(&json));
+    if (less) {
+        emit(client, "unsubscribed", buf_str(&json));
+    }
+    emit(client, "subscribed", buf_str(&json));
     buf_fini(&json);
 }
+
 /* ---- what a client asks ---- */
 
 /* A list, or {symbols, max_hz, channels}: read into these. */
@@ -75,6 +81,7 @@ struct request {
     struct symbols symbols;
     struct buf channels; /* names with a comma behind each */
     double max_hz;       /* < 0: not said */
+    const char *code;    /* of what is wrong with it, and a sentence: */
     char why[160];
 };
 
@@ -91,6 +98,7 @@ static bool read_symbols(struct request *q, const struct api_shard *s, const str
         }
         if (symbols_add(&q->symbols, s->answers->catalogue, name) != OK) {
             snprintf(q->why, sizeof(q->why), "at most %d symbols in a list", SYMBOLS_MAX);
+            q->code = "too_many";
             return false;
         }
     }
@@ -110,18 +118,22 @@ static bool lists(struct str names, struct str name)
 }
 
 /* NULL: it is in the list now, as the hub has it. */
-static const char *add_channel(struct buf *names, const struct catalogue *c, struct str name)
+static const char *add_channel(struct request *q, const struct catalogue *c, struct str name)
 {
+    struct buf *names = &q->channels;
     struct channel_name read;
     char canonical[CHANNEL_NAME_MAX];
     const char *why = NULL;
     if (channel_read(name, &read, &why) != OK) {
+        q->code = "unknown_channel";
         return why;
     }
     if (read.kind == KIND_PRICES) {
+        q->code = "unknown_channel";
         return "prices come with symbols, not as a channel: {symbols: [\"BTC\"]}";
     }
     if (read.kind == KIND_CANDLES && !catalogue_find(c, read.symbol)) {
+        q->code = "unknown_symbol";
         return "a candle channel names a symbol that is unknown here; GET /api/v1/assets lists all";
     }
     name = channel_canonical(name, &read, canonical);
@@ -136,13 +148,14 @@ static bool read_channels(struct request *q, const struct api_shard *s, const st
 {
     struct str name;
     if (json_kind(list) != JSON_ARRAY || json_count(list) > SIO_CHANNELS_MAX) {
+        q->code = json_kind(list) == JSON_ARRAY ? "too_many" : q->code;
         snprintf(q->why, sizeof(q->why), "channels must be a list of at most %d names",
                  SIO_CHANNELS_MAX);
         return false;
     }
     for (size_t i = 0; i < json_count(list); i++) {
         const char *why = json_get_str(json_at(list, i), &name)
-                              ? add_channel(&q->channels, s->answers->catalogue, name)
+                              ? add_channel(q, s->answers->catalogue, name)
                               : "channels must be texts, such as [\"app:mine\"]";
         if (why) {
             snprintf(q->why, sizeof(q->why), "%s", why);
@@ -183,7 +196,7 @@ static bool read_request(struct request *q, const struct api_shard *s, struct st
     struct json *root = NULL;
     char problem[JSON_ERROR_LEN];
     bool good = false;
-    *q = (struct request){.max_hz = -1};
+    *q = (struct request){.max_hz = -1, .code = "bad_json"};
     buf_add_char(&array, '[');
     buf_add_str(&array, args);
     buf_add_char(&array, ']');
@@ -311,7 +324,7 @@ static void subscribe(struct sio_client *client, const struct sio_event *e, cons
         refuse(client, e, "too_many", why, -1);
         give_way(client);
     } else {
-        say_subscribed(client, e, "subscribed", buf_str(&q->symbols.unknown));
+        say_subscribed(client, e, false, buf_str(&q->symbols.unknown));
         want_symbols(&fresh, client, q->symbols.keys, q->symbols.count);
         want_channels(&fresh, client, buf_str(&q->channels));
         give_first(client, &fresh);
@@ -326,7 +339,7 @@ static void sio_subscribe(struct sio_client *client, const struct sio_event *e)
 {
     struct request q;
     if (!read_request(&q, client->shard, e->args)) {
-        refuse(client, e, "bad_json", q.why, -1);
+        refuse(client, e, q.code, q.why, -1);
         give_way(client);
     } else {
         subscribe(client, e, &q);
@@ -413,10 +426,10 @@ static void sio_unsubscribe(struct sio_client *client, const struct sio_event *e
 {
     struct request q;
     if (!read_request(&q, client->shard, e->args)) {
-        refuse(client, e, "bad_json", q.why, -1);
+        refuse(client, e, q.code, q.why, -1);
     } else {
         unsubscribe(client, &q);
-        say_subscribed(client, e, "unsubscribed", buf_str(&q.symbols.unknown));
+        say_subscribed(client, e, true, buf_str(&q.symbols.unknown));
         remember(client, false);
     }
     give_way(client);

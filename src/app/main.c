@@ -5,8 +5,10 @@
 
 static int print_version(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
+    if (argc > 0 && !str_eq(str_of(argv[0]), STR("--help"))) {
+        fprintf(stderr, "coincast version: takes no words, not \"%s\"\n", argv[0]);
+        return 2;
+    }
     puts("coincast " COINCAST_VERSION);
     return 0;
 }

@@ -54,6 +54,21 @@ static void arm(struct publish_log *p)
     }
 }
 
+/* Our own messages without the members `age_s`, which say when a message was made, not what of. */
+static void add_ageless(struct buf *out, struct str payload)
+{
+    const struct str age = STR(",\"age_s\":");
+    for (size_t at = str_find_str(payload, age); at != SIZE_MAX; at = str_find_str(payload, age)) {
+        size_t end = at + age.len;
+        while (end < payload.len && payload.ptr[end] != ',' && payload.ptr[end] != '}') {
+            end++;
+        }
+        buf_add_str(out, str_sub(payload, 0, at));
+        payload = str_from(payload, end);
+    }
+    buf_add_str(out, payload);
+}
+
 static void on_message(void *self, const struct frame *f, struct str cursor)
 {
     struct publish_log *p = self;
@@ -66,7 +81,11 @@ static void on_message(void *self, const struct frame *f, struct str cursor)
     buf_add_str(&p->gathered, str_of(f->channel->name));
     buf_add_char(&p->gathered, ' ');
     size_t from = p->gathered.len;
-    buf_add_str(&p->gathered, frame_payload(f));
+    if (str_starts(str_of(f->channel->name), STR("app:"))) {
+        buf_add_str(&p->gathered, frame_payload(f));
+    } else {
+        add_ageless(&p->gathered, frame_payload(f));
+    }
     for (size_t i = from; i < p->gathered.len; i++) {
         char *c = &p->gathered.ptr[i];
         *c = *c == '\n' || *c == '\r' ? ' ' : *c;

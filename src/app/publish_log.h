@@ -2,7 +2,8 @@
  *
  *     <cursor> <channel> <payload>\n
  *
- * in the order in which the hub counted them. Line breaks between the tokens of a payload (what
+ * in the order in which the hub counted them. Our own messages are written without ages (`age_s`);
+ * of what others publish nothing is left out. Line breaks between the tokens of a payload (what
  * others publish keeps its bytes) become blanks, so that a message is one line. Two replays of the
  * same files write the same bytes; close it when the replay ends, for time is real from then on.
  *

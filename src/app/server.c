@@ -150,6 +150,19 @@ static int help(void)
     return 0;
 }
 
+/* What no single setting can say of itself. */
+static bool settings_agree(const struct options *o, struct buf *error)
+{
+    if (!o->tls_cert == !o->tls_key) {
+        return true;
+    }
+    buf_printf(error, "%s=%s: %s must be set, too; a certificate and its key go together",
+               o->tls_cert ? "COINCAST_TLS_CERT" : "COINCAST_TLS_KEY",
+               o->tls_cert ? o->tls_cert : o->tls_key,
+               o->tls_cert ? "COINCAST_TLS_KEY" : "COINCAST_TLS_CERT");
+    return false;
+}
+
 int app_serve(int argc, char **argv)
 {
     struct server s = {0};
@@ -169,6 +182,9 @@ int app_serve(int argc, char **argv)
                 "coincast: serve takes settings only, not \"%s\"; see coincast serve "
                 "--help\n",
                 words[0]);
+        code = 2;
+    } else if (!settings_agree(&s.options, &error)) {
+        fprintf(stderr, "coincast: %s\n", buf_text(&error));
         code = 2;
     } else {
         if (log_configure(str_of(s.options.log)) != OK) {

@@ -256,12 +256,8 @@ static enum err open_stores(struct server *s, struct buf *error)
 static enum err open_tls(struct server *s, struct buf *error)
 {
     const struct options *o = &s->options;
-    if (!o->tls_cert && !o->tls_key) {
+    if (!o->tls_cert) {
         return OK;
-    }
-    if (!o->tls_cert || !o->tls_key) {
-        buf_add_lit(error, "COINCAST_TLS_CERT and COINCAST_TLS_KEY belong together: set both");
-        return ERR_SYNTAX;
     }
     return tls_context_new(o->tls_cert, o->tls_key, &s->tls, error);
 }

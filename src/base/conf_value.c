@@ -253,6 +253,10 @@ bool conf_value_read(const struct conf_row *row, struct str raw, struct buf *tex
         conf_value_describe(row, why);
         return false;
     }
+    if (raw.len == 0 && row->type == CONF_TEXT && row->fallback) {
+        buf_add_lit(why, "must not be empty"); /* the program counts on there being one */
+        return false;
+    }
     if (row->type == CONF_LIST) {
         normalise_list(raw, text);
     } else {

@@ -7,8 +7,9 @@
 #include "base/alloc.h"
 #include "hub/fanout_in.h"
 
-/* Deltas: a full message at least that often. */
-enum { FULL_EVERY_MS = 60000 };
+/* Deltas: a full message at least every 60 s, also when the rate limit or a busy turn holds the
+ * message back a little. */
+enum { FULL_EVERY_MS = 55000 };
 
 /* ---- the index ---- */
 
@@ -120,6 +121,9 @@ void table_attach(struct group *g, uint32_t sub)
     t->full_due_ms = now + FULL_EVERY_MS;
     if (s->repeat_ms) {
         group_wake_at(g, now + s->repeat_ms);
+    }
+    if (s->delta) {
+        group_wake_at(g, t->full_due_ms);
     }
 }
 
@@ -297,8 +301,15 @@ uint64_t table_release_due(struct group *g, uint32_t sub)
         }
         repeat_ms = max_u64(s->table->last_out_ms + s->repeat_ms, s->next_due_ms);
     }
-    return s->table->dirty_count || newcomers_owed(s) ? min_u64(repeat_ms, s->next_due_ms)
-                                                      : repeat_ms;
+    uint64_t next_ms = repeat_ms;
+    if (s->delta) {
+        if (max_u64(s->table->full_due_ms, s->next_due_ms) <= now) {
+            emit(g, sub, true); /* nothing changed, and yet */
+            s->table->full_due_ms = now + FULL_EVERY_MS;
+        }
+        next_ms = min_u64(next_ms, max_u64(s->table->full_due_ms, s->next_due_ms));
+    }
+    return s->table->dirty_count || newcomers_owed(s) ? min_u64(next_ms, s->next_due_ms) : next_ms;
 }
 
 /* ---- single members ---- */

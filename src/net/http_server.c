@@ -83,7 +83,9 @@ static void refuse(struct conn *c, unsigned status, const char *reason)
 {
     metric_add(&bad_requests, 1);
     conn_log(c, "bad request", reason, status);
-    http_problem(c, status, reason);
+    char sentence[160];
+    snprintf(sentence, sizeof(sentence), "The request is not accepted: %s.", reason);
+    http_problem(c, status, sentence);
 }
 
 /* ---- bodies ---- */

@@ -208,6 +208,20 @@ enum err net_listen(struct net_server *s, const char *address, uint16_t *bound_p
     return e;
 }
 
+enum err net_listen_alone(struct net_server *s, const char *address, uint16_t *bound_port)
+{
+    enum err e = net_probe_address(address);
+    return e == OK ? net_listen(s, address, bound_port) : e;
+}
+
+const char *net_listen_why(enum err e)
+{
+    if (e == ERR_SYNTAX || e == ERR_RANGE) {
+        return "expected HOST:PORT, as 127.0.0.1:8900";
+    }
+    return e == ERR_BUSY ? "it is taken, another instance or program serves there" : err_text(e);
+}
+
 void net_stop_listening(struct net_server *s)
 {
     if (s->listening) {

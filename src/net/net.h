@@ -77,6 +77,11 @@ void net_server_free(struct net_server *s);
 enum err net_listen(struct net_server *s, const char *address, uint16_t *bound_port) MUST_CHECK;
 /* Whether somebody listens on that address already (a probe without SO_REUSEPORT). */
 enum err net_probe_address(const char *address) MUST_CHECK;
+/* Both, for a program with one listener: ERR_BUSY when somebody serves there. */
+enum err net_listen_alone(struct net_server *s, const char *address,
+                          uint16_t *bound_port) MUST_CHECK;
+/* What is wrong with an address that could not be listened on, in words that follow it. */
+const char *net_listen_why(enum err e);
 /* "127.0.0.1:8000", "[::1]:8000", ":8000" (all), to a socket address. */
 enum err net_parse_address(const char *address, struct sockaddr_storage *out,
                            socklen_t *out_len) MUST_CHECK;

@@ -21,13 +21,23 @@ const char *health_status_text(enum health_status s)
     return "down";
 }
 
+/* A ceiling that was raised raises the pace within the minute, too; one that was lowered is kept by
+ * the budget alone, so that what is asked at the start still goes out together. */
+static void init_limiter(struct host *h, uint64_t now_ms)
+{
+    uint32_t times = budget_per_minute(h->budget) / h->row->per_minute;
+    times = times > 1 ? times : 1;
+    uint32_t period_ms = h->row->period_ms / times;
+    limiter_init(&h->limiter, h->row->burst * times, period_ms > 0 ? period_ms : 1, now_ms);
+}
+
 void host_init(struct host *h, enum provider_id id, struct budget *owned_budget, bool usable,
                uint64_t now_ms, int64_t wall_ms)
 {
     *h = (struct host){
         .row = provider_row(id), .budget = owned_budget, .usable = usable, .since_ms = wall_ms};
     breaker_init(&h->breaker);
-    limiter_init(&h->limiter, h->row->burst, h->row->period_ms, now_ms);
+    init_limiter(h, now_ms);
 }
 
 void host_fini(struct host *h)
@@ -64,9 +74,14 @@ uint64_t host_wait_ms(struct host *h, uint64_t now_ms, int64_t wall_ms, const ch
     if (wait_ms > 0) {
         bool month = budget_per_month(h->budget) > 0 &&
                      budget_month_used(h->budget) >= budget_per_month(h->budget);
-        snprintf(h->wait_reason, sizeof(h->wait_reason),
-                 "%s: our own limit of requests by the %s is used up", h->row->title,
-                 month ? "month" : "minute");
+        if (budget_ms > 0) {
+            snprintf(h->wait_reason, sizeof(h->wait_reason),
+                     "%s: our own limit of requests by the %s is used up", h->row->title,
+                     month ? "month" : "minute");
+        } else {
+            snprintf(h->wait_reason, sizeof(h->wait_reason),
+                     "%s: our own requests come no closer together", h->row->title);
+        }
     }
     return wait_ms;
 }
@@ -89,6 +104,11 @@ uint64_t host_spare_wait_ms(struct host *h, uint64_t now_ms, int64_t wall_ms, co
                  h->row->title);
     }
     return wait_ms;
+}
+
+bool host_failing(const struct host *h)
+{
+    return h->refused || h->breaker.state != BREAKER_CLOSED;
 }
 
 bool host_begin(struct host *h, uint32_t ticket, uint64_t now_ms, int64_t wall_ms)

@@ -41,6 +41,8 @@ void host_fini(struct host *h);
 uint64_t host_wait_ms(struct host *h, uint64_t now_ms, int64_t wall_ms, const char **why);
 /* The same for an end point that is `spare`: never while the provider is on trial. */
 uint64_t host_spare_wait_ms(struct host *h, uint64_t now_ms, int64_t wall_ms, const char **why);
+/* A wait is for what it answered, not for our own limits. */
+bool host_failing(const struct host *h);
 /* A request begins: takes from breaker, limiter and budget. Only when host_wait_ms() is 0. As
  * budget_take(). */
 bool host_begin(struct host *h, uint32_t ticket, uint64_t now_ms, int64_t wall_ms) MUST_CHECK;

@@ -14,9 +14,12 @@ struct str saved_etag(const struct saved_reading *saved)
 
 /* The status stands against the answer, whatever its body holds. `e` and `why` are the body's own
  * verdict: its words are kept when it had some. */
-static enum err judge_status(const char *title, const struct fetch_answer *a, enum err e,
-                             struct buf *why)
+static enum err judge_status(const struct provider *provider, const struct fetch_answer *a,
+                             enum err e, struct buf *why)
 {
+    const char *title = provider->title;
+    /* With a secret it is the secret that is refused: asking again would not help. */
+    enum err refused = provider->wants_secret ? ERR_DENIED : ERR_UNAVAILABLE;
     /* A page of HTML from a gateway says less than its status does. */
     if (e == OK || e == ERR_SYNTAX || e == ERR_RANGE || e == ERR_NOT_FOUND) {
         bool words = e == ERR_NOT_FOUND && a->status == 404;
@@ -33,13 +36,13 @@ static enum err judge_status(const char *title, const struct fetch_answer *a, en
     case 429:
         return ERR_LIMIT;
     case 401:
-        return ERR_DENIED;
+        return refused;
     case 403:
-        return e == ERR_LIMIT ? ERR_LIMIT : ERR_DENIED;
+        return e == ERR_LIMIT ? e : read_kind(a->body, refused);
     case 451:
         buf_clear(why);
         buf_printf(why, "%s is blocked in this region (HTTP status 451)", title);
-        return ERR_DENIED;
+        return refused;
     default:
         return e;
     }
@@ -70,7 +73,7 @@ enum err judge_answer(const struct endpoint *row, const struct fetch_answer *a,
     }
     enum err e = row->parse(a->body, out, why);
     if (a->status != 200) {
-        e = judge_status(title, a, e, why);
+        e = judge_status(provider_row(row->provider), a, e, why);
         reading_clear(out);
         return e;
     }

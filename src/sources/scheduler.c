@@ -98,6 +98,7 @@ struct need {
     uint32_t got;
     unsigned asked;     /* candidates asked in this round */
     uint64_t shortest;  /* of the waits that stood in the way */
+    bool failing;       /* one of them for a host's failures */
     int64_t next_in_ms; /* what the answer said */
     uint64_t due_ms;    /* next round */
     bool known;         /* some round got something */
@@ -181,7 +182,7 @@ static void add_why(struct need *need, const char *why)
 
 struct scheduler *scheduler_new(const struct scheduler_opts *opts, uint64_t now_ms)
 {
-    assert(opts->ask && opts->failed && opts->wait_ms && opts->usable);
+    assert(opts->ask && opts->failed && opts->wait_ms && opts->failing && opts->usable);
     struct scheduler *s = mem_zero(sizeof(*s));
     s->opts = *opts;
     s->chance = opts->seed ? opts->seed : 0x9e3779b97f4a7c15u;
@@ -267,15 +268,15 @@ static uint64_t next_round_ms(struct scheduler *s, enum need_id n, uint64_t now_
 
 static void tell_missing(struct scheduler *s, const struct need *need)
 {
+    /* Answered, and nobody said that anything is wrong: it was left out. */
+    const char *why = need->why[0] ? need->why : "the answer does not have it";
     for (int f = 0; f < FIELD_COUNT; f++) {
         if (need->missing & FIELD_BIT(f)) {
-            s->opts.failed(s->opts.self, (enum summary_field)f, need->why);
+            s->opts.failed(s->opts.self, (enum summary_field)f, why);
         }
     }
     for (int p = 0; p < OUTLOOK_PARTS && s->opts.outlook_failed; p++) {
         if (need->missing & OUTLOOK_BIT(p)) {
-            /* Answered, and nobody said that anything is wrong: it was left out. */
-            const char *why = need->why[0] ? need->why : "the answer does not have it";
             s->opts.outlook_failed(s->opts.self, (enum outlook_part)p, why);
         }
     }
@@ -297,8 +298,11 @@ static void end_round(struct scheduler *s, enum need_id n, uint64_t now_ms)
         metric_add(&rounds_failed, 1);
     }
     need->due_ms = now_ms + next_round_ms(s, n, now_ms);
-    /* A short wait for the limiter is no failure of anything. */
-    bool tell = !blocked || (need->shortest > FIRST_APART_MS && need->shortest != UINT64_MAX);
+    /* A wait that we keep of ourselves is no failure: what came last is as good as its age. Only
+     * where nothing good has come, a wait of some length is the reason to give. */
+    bool good = need->known && need->failures == 0 && !need->failing && !is_spare(n);
+    bool waits = need->shortest > FIRST_APART_MS && need->shortest != UINT64_MAX;
+    bool tell = !blocked || (waits && !good);
     if (tell) {
         tell_missing(s, need);
     }
@@ -333,6 +337,7 @@ static bool may_ask(struct scheduler *s, enum need_id n, enum endpoint_id id, ui
     }
     uint64_t wait_ms = s->opts.wait_ms(s->opts.self, id, &why);
     if (wait_ms > 0) {
+        need->failing |= s->opts.failing(s->opts.self, id);
         need->shortest = min_u64(need->shortest, wait_ms);
         add_why(need, why);
         return false;
@@ -367,6 +372,7 @@ static void open_round(struct need *need, enum need_id n, uint64_t now_ms)
     need->got = 0;
     need->asked = 0;
     need->shortest = UINT64_MAX;
+    need->failing = false;
     need->next_in_ms = 0;
     need->began_ms = now_ms;
     need->why[0] = '\0';

@@ -40,6 +40,9 @@ struct scheduler_opts {
     /* How long until the end point's host may be asked; 0: now, UINT64_MAX: nobody knows. Below
      * that and above 0 `*why` is a sentence; it lives until the next call. */
     uint64_t (*wait_ms)(void *self, enum endpoint_id id, const char **why);
+    /* Whether its host is left alone because it failed; else a wait is one that we keep of
+     * ourselves. */
+    bool (*failing)(void *self, enum endpoint_id id);
     /* Whether it is to be had at all (a secret may be missing). */
     bool (*usable)(void *self, enum endpoint_id id);
     /* Ask; ends in scheduler_answered(), never from inside. */

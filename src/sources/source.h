@@ -28,7 +28,7 @@ struct provider {
     const char *base_url; /* the public one */
     uint32_t per_minute;  /* default ceiling of requests in any 60 s */
     uint64_t per_month;   /* default; 0: none */
-    /* Bucket that keeps requests apart within the minute. */
+    /* Bucket that keeps requests apart within the minute; goes up with a ceiling that is raised. */
     uint32_t burst, period_ms;
     bool durable;           /* counts are kept on disk: the ceilings are scarce */
     bool wants_secret;      /* not asked at all without one */

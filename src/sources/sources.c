@@ -122,6 +122,12 @@ static uint64_t wait_ms(void *self, enum endpoint_id id, const char **why)
                                    : host_wait_ms(host_of(s, id), now(s), wall(s), why);
 }
 
+static bool failing(void *self, enum endpoint_id id)
+{
+    struct sources *s = self;
+    return host_failing(host_of(s, id));
+}
+
 static bool usable(void *self, enum endpoint_id id)
 {
     struct sources *s = self;
@@ -190,12 +196,26 @@ static void record(struct sources *s, enum endpoint_id id, const struct fetch_an
     buf_fini(&url);
 }
 
+/* Up to when the answer's days are closed. The newest day of an answer is the one under way; of one
+ * that upstream has recorded nothing else tells that. (A replay has the time of its recording.) */
+static int64_t closed_until_ms(const struct sources *s, const struct reading *r)
+{
+    int64_t newest_ms = 0;
+    if (s->mode != MODE_REPLAY || s->opts.mode == MODE_REPLAY) {
+        return wall(s);
+    }
+    for (size_t i = 0; i < r->candle_count; i++) {
+        newest_ms = r->candles[i].open_ms > newest_ms ? r->candles[i].open_ms : newest_ms;
+    }
+    return newest_ms < wall(s) ? newest_ms : wall(s);
+}
+
 /* Daily candles become an RSI; the next one is due when the day under way has closed. */
 static enum err compute(struct sources *s, enum endpoint_id id, struct reading *r, int *closes,
                         struct buf *why)
 {
     double value = 0;
-    size_t count = daily_closed_run(r->candles, r->candle_count, wall(s));
+    size_t count = daily_closed_run(r->candles, r->candle_count, closed_until_ms(s, r));
     r->candle_count = count;
     enum err e = daily_rsi14(r->candles, count, &value, why);
     if (e != OK) {
@@ -462,6 +482,7 @@ struct sources *sources_new(const struct sources_opts *opts)
         .price_ttl_ms = opts->price_ttl_ms,
         .summary_ttl_ms = opts->summary_ttl_ms,
         .wait_ms = wait_ms,
+        .failing = failing,
         .usable = usable,
         .ask = ask,
         .failed = failed,

@@ -50,7 +50,13 @@ static int read_options(int argc, char **argv, struct options *out)
             out->files = argv[i];
             continue;
         }
-        i++;
+        size_t equals = str_find(word, '=', 0);
+        if (equals != SIZE_MAX) {
+            value = str_from(word, equals + 1);
+            word = str_sub(word, 0, equals);
+        } else {
+            i++;
+        }
         if (str_eq(word, STR("--interval"))) {
             out->interval = interval_of(value);
             if (out->interval == INTERVALS) {
@@ -67,7 +73,8 @@ static int read_options(int argc, char **argv, struct options *out)
                 return wrong("--symbol is a symbol such as BTC", "");
             }
         } else {
-            return wrong("coincast candles --help lists the options; there is no ", argv[i - 1]);
+            return wrong("coincast candles --help lists the options; there is no ",
+                         equals != SIZE_MAX ? argv[i] : argv[i - 1]);
         }
     }
     return out->files ? 0 : wrong("name a FILE: a recording or a tape", "");

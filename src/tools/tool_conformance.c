@@ -56,7 +56,9 @@ static int set_flag(const struct flag *flags, size_t count, struct str name, con
             *f->text = value;
         } else if (str_to_u64(str_of(value), f->number) != OK || !*f->number ||
                    *f->number > f->max) {
-            return wrong(f->name, "expected a whole number above 0 within the limits");
+            fprintf(stderr, "coincast conformance: %s %s: expected a whole number from 1 to %llu\n",
+                    f->name, value, (unsigned long long)f->max);
+            return 2;
         }
         return -1;
     }

@@ -131,7 +131,7 @@ static int run(const struct settings *s, struct buf *text)
     loop_free(loop);
     if (e != OK) {
         fprintf(stderr, "coincast load: %s\n", buf_text(text));
-        return 1;
+        return e == ERR_SYNTAX ? 2 : 1;
     }
     if (s->json) {
         load_report_json(&opts, &result, text);

@@ -321,6 +321,7 @@ enum err upstream_start(const struct upstream_opts *opts, struct upstream **out,
     enum err e = opts->fixtures ? fixtures_open(opts->fixtures, &u->fixtures, error) : OK;
     if (e == OK && opts->tape) {
         e = reel_open(opts->tape, &u->reel, error);
+        e = e == ERR_SYNTAX ? ERR_IO : e; /* a wrong file, not a wrong word */
     }
     if (e == OK && opts->tls_cert) {
         e = tls_context_new(opts->tls_cert, opts->tls_key, &u->tls, error);
@@ -346,11 +347,9 @@ enum err upstream_start(const struct upstream_opts *opts, struct upstream **out,
                                                   .user_bytes = sizeof(struct client),
                                                   .tls = u->tls,
                                                   .max_body = MAX_CONTROL_BYTES * 2});
-    e = net_listen(u->server, opts->listen, port);
+    e = net_listen_alone(u->server, opts->listen, port);
     if (e != OK) {
-        buf_printf(error, "cannot listen on %s: %s", opts->listen,
-                   e == ERR_SYNTAX || e == ERR_RANGE ? "expected HOST:PORT, as 127.0.0.1:8900"
-                                                     : err_text(e));
+        buf_printf(error, "cannot listen on %s: %s", opts->listen, net_listen_why(e));
         upstream_free(u);
         return e;
     }

@@ -51,6 +51,8 @@ const char *tape_form_text(enum tape_form f)
         return "stamped frames";
     case TAPE_SESSION:
         return "session";
+    case TAPE_LABELLED:
+        return "labelled frames";
     case TAPE_BARE:
         return "bare frames";
     }
@@ -319,12 +321,38 @@ static enum err take_session(struct tape_reader *t, struct str line, struct tape
     return OK;
 }
 
+static enum err take_labelled(struct tape_reader *t, struct str line, struct tape_item *out)
+{
+    struct scan s;
+    struct str key, venue = {0}, data = {0}, frame = {0};
+    bool well = true;
+    scan_begin(&s, line);
+    if (!scan_object(&s)) {
+        return refuse(t, ERR_SYNTAX, "it is not a JSON object");
+    }
+    while (well && scan_key(&s, &key)) {
+        if (str_eq(key, STR("venue"))) {
+            well = scan_string(&s, &venue);
+        } else if (str_eq(key, STR("data"))) {
+            well = scan_string(&s, &data);
+        }
+    }
+    buf_clear(&t->scratch);
+    if (!well || scan_end(&s) != OK || data.len == 0 || !buf_reserve(&t->scratch, line.len) ||
+        !resolve(t, data, &frame)) {
+        return refuse(t, ERR_SYNTAX, "it is not a frame as data with its venue");
+    }
+    t->venue = venue_of_source(venue); /* the frame may say it more exactly */
+    return take_message(t, 0, frame, out);
+}
+
 /* The form of a line, by its first byte and the names of its members. */
 static enum tape_form form_of(struct str line)
 {
     struct scan s;
     struct str key;
     bool has_v = false, has_kind = false, has_t = false, has_ts = false;
+    bool has_venue = false, has_data = false;
     if (line.ptr[0] >= '0' && line.ptr[0] <= '9') {
         return TAPE_STAMPED;
     }
@@ -337,11 +365,16 @@ static enum tape_form form_of(struct str line)
         has_kind |= str_eq(key, STR("kind"));
         has_t |= str_eq(key, STR("t"));
         has_ts |= str_eq(key, STR("ts"));
+        has_venue |= str_eq(key, STR("venue"));
+        has_data |= str_eq(key, STR("data"));
     }
     if (scan_end(&s) != OK) {
         return TAPE_UNKNOWN;
     }
-    return has_v && has_kind ? TAPE_RECORDING : has_t && has_ts ? TAPE_SESSION : TAPE_BARE;
+    return has_v && has_kind       ? TAPE_RECORDING
+           : has_t && has_ts       ? TAPE_SESSION
+           : has_venue && has_data ? TAPE_LABELLED
+                                   : TAPE_BARE;
 }
 
 static enum err take_line(struct tape_reader *t, struct str line, struct tape_item *out)
@@ -358,6 +391,8 @@ static enum err take_line(struct tape_reader *t, struct str line, struct tape_it
         return take_stamped(t, line, out);
     case TAPE_SESSION:
         return take_session(t, line, out);
+    case TAPE_LABELLED:
+        return take_labelled(t, line, out);
     case TAPE_BARE:
         return take_bare(t, line, out);
     }

@@ -1,9 +1,10 @@
 /* tape: reads what was recorded from upstream, line by line, from bytes that come in pieces of any
- * size. Four forms are told apart by the first line that is one of them:
+ * size. Five forms are told apart by the first line that is one of them:
  *
  *   recording  our own (docs/RECORDING.md)      {"v":1,"t":NS,"source":…,"kind":…}
  *   stamped    receive time in ns, then a frame  1723161253937085768 {"stream":…}
  *   session    {"t":"connect"|"send"|"recv","ts":SECONDS,"addr":…,"conn":…,"data":"the frame"}
+ *   labelled   {"venue":"kraken","data":"the frame"}, without a time
  *   bare       the frame alone, without a time   {"channel":…}
  *
  * A line counts when it ends in a newline. A line that is not an item of that form is refused with
@@ -19,7 +20,14 @@
 
 #define TAPE_LINE_MAX ((size_t)16 << 20)
 
-enum tape_form { TAPE_UNKNOWN, TAPE_RECORDING, TAPE_STAMPED, TAPE_SESSION, TAPE_BARE };
+enum tape_form {
+    TAPE_UNKNOWN,
+    TAPE_RECORDING,
+    TAPE_STAMPED,
+    TAPE_SESSION,
+    TAPE_LABELLED,
+    TAPE_BARE
+};
 
 /* Whose wire format the frames of a connection have. */
 enum tape_venue {

@@ -228,10 +228,13 @@ for (const { io, skip } of await backEnds()) {
       try {
         const s = await until(async () => {
           const { body } = await json(server, SUMMARY);
-          return body.market_cap !== null && body;
-        }, 'a market cap', 15_000);
+          return body.market_cap !== null && body.rsi_14 !== null && body;
+        }, 'a market cap and an RSI', 15_000);
         assertSummary(s);
         assert.equal(s.mode, 'replay');
+        /* the day that was under way when it was recorded is no closed one */
+        assert.ok(Math.abs(s.rsi_14 - 15.6208880512) < 1e-6, `${s.rsi_14}`);
+        assert.deepEqual([s.sources.rsi_14.as_of, s.sources.rsi_14.closes], ['2026-06-06T00:00:00.000Z', 499]);
       } finally {
         await server.stop();
         await upstream.stop();

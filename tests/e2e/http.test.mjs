@@ -150,8 +150,9 @@ for (const { io, skip } of await backEnds()) {
 
     test('/healthz, /readyz and /api/health', async () => {
       assert.equal((await request(server, '/healthz')).status, 200);
-      const ready = await request(server, '/readyz');
-      assert.ok([200, 503].includes(ready.status));
+      const ready = await json(server, '/readyz'); /* no sources: nothing is ever known */
+      assertProblem(ready, 503);
+      for (const field of FIELDS) assert.ok(ready.body.detail.includes(field), ready.body.detail);
       const { status, body } = await json(server, '/api/health');
       assert.equal(status, 200);
       assert.ok(['ok', 'degraded', 'down'].includes(body.status), body.status);

@@ -39,6 +39,15 @@ describe('the command line', () => {
     [['serve', '--io', 'magic'], /uring/],
     [['serve', '--source', 'tomorrow'], /demo/],
     [['serve', '--listen'], /listen/],
+    [['serve', '--data-dir', ''], /data-dir/],
+    [['serve', '--symbols='], /symbols/],
+    [['serve', '--tls-cert', 'a.pem'], /COINCAST_TLS_KEY/],
+    [['serve', '--tls-key', 'a.pem'], /COINCAST_TLS_CERT/],
+    [['version', 'nonsense'], /nonsense/],
+    [['candles', '--interval=7m', 'a.csv'], /1m/],
+    [['load', '--url', 'nonsense'], /ws:\/\//],
+    [['conformance', '--listen', 'nonsense'], /HOST:PORT/],
+    [['conformance', '--max-payload', '0'], /from 1 to/],
     [['upstream', '--listen', 'nonsense'], /nonsense/],
   ];
   for (const [args, hint] of wrong) {
@@ -56,6 +65,16 @@ describe('the command line', () => {
       assert.equal(code, 2, `${name}: ${stderr}`);
       assert.match(oneLine(stderr), new RegExp(name.replace('SHRADS', 'SHARDS')));
     }
+  });
+
+  test('a second program of ours on an address that is served is refused', async () => {
+    const server = await startServer({ io: 'epoll' });
+    for (const command of ['upstream', 'conformance']) {
+      const { code, stderr } = await run([command, '--listen', `127.0.0.1:${server.port}`]);
+      assert.equal(code, 1, stderr);
+      assert.match(oneLine(stderr), /taken/);
+    }
+    await server.stop();
   });
 
   const settings = {

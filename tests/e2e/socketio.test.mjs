@@ -88,6 +88,7 @@ for (const { io, skip } of await backEnds()) {
           const less = await c.ask('unsubscribe', ['BTC']);
           assert.deepEqual(less.symbols, ['ETH']);
           await c.next('unsubscribed');
+          assert.deepEqual(await c.next('subscribed'), { symbols: ['ETH'], unknown: [], channels: [] });
           await c.settle();
           for (let i = 0; i < 2; i++) {
             const update = await c.next('market_update');
@@ -124,7 +125,9 @@ for (const { io, skip } of await backEnds()) {
       /* it grows, or a quarter of an hour has just begun */
       await c.next('candles', ({ candle: { time, trades } }) => time !== one.candle.time || trades > one.candle.trades, 15_000);
       assert.deepEqual((await c.ask('unsubscribe', { channels: ['candles:Btc:15m'] })).channels, []);
-      assert.equal((await c.ask('subscribe', { channels: ['candles:NOPE:15m'] })).code, 'bad_json');
+      assert.equal((await c.ask('subscribe', { channels: ['candles:NOPE:15m'] })).code, 'unknown_symbol');
+      assert.equal((await c.ask('subscribe', { channels: ['nope'] })).code, 'unknown_channel');
+      assert.equal((await c.ask('subscribe', Array.from({ length: 501 }, (_, i) => `Q${i}`))).code, 'too_many');
       c.close();
     });
 
@@ -251,6 +254,11 @@ for (const { io, skip } of await backEnds()) {
       const foreign = await request(server, handshake, { method: 'OPTIONS', headers: {
         origin: 'https://evil.example', 'access-control-request-method': 'POST' } });
       assert.equal(foreign.headers['access-control-allow-origin'], undefined);
+      const open = await startServer({ io, env: { COINCAST_ORIGINS: '*' } });
+      const anybody = await request(open, handshake, { headers: { origin: ORIGIN } });
+      await open.stop();
+      assert.equal(anybody.headers['access-control-allow-origin'], ORIGIN);
+      assert.equal(anybody.headers['access-control-allow-credentials'], undefined, 'never for everybody');
     });
 
     for (const way of WAYS) {

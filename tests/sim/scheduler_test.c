@@ -545,6 +545,7 @@ TEST(throttling_without_a_time_closes_a_host_for_5_min)
         {429, "0", "<html>slow down</html>"},
         {418, NULL, ""},
         {403, NULL, "{\"status\":{\"error_code\":429,\"error_message\":\"rate limit\"}}"},
+        {403, NULL, "<h1>Too many requests</h1>"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct world *w = world_new();
@@ -555,6 +556,21 @@ TEST(throttling_without_a_time_closes_a_host_for_5_min)
         assert_int_equal(w->asked[EP_COINGECKO_GLOBAL], 1);
         pass(w, 10 * SECOND);
         assert_int_equal(w->asked[EP_COINGECKO_GLOBAL], 2);
+        world_free(w);
+    }
+}
+
+TEST(other_refusals_open_a_breaker_after_3_in_a_row)
+{
+    static const int statuses[] = {403, 451, 500};
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++) {
+        struct world *w = world_new();
+        w->scripts[EP_ALTERNATIVE_FNG] = (struct script){.status = statuses[i], .body = "no"};
+        world_start(w);
+        pass(w, 11 * SECOND); /* three attempts, 5 s apart */
+        assert_int_equal(w->asked[EP_ALTERNATIVE_FNG], 3);
+        pass(w, 30 * SECOND); /* 20 s and up to a quarter more */
+        assert_int_equal(w->asked[EP_ALTERNATIVE_FNG], 4);
         world_free(w);
     }
 }
@@ -605,6 +621,43 @@ TEST(any_number_of_refreshes_cost_one_fetch)
     pass(w, 200);
     assert_int_equal(w->refreshed, 1001);
     assert_int_equal(w->fetch.started - before, 5);
+    world_free(w);
+}
+
+TEST(our_own_limit_makes_no_number_stale)
+{
+    struct world *w = world_new();
+    w->opts.summary_ttl_ms = 0;
+    w->opts.per_minute[PROVIDER_COINGECKO] = 2;
+    world_start(w);
+    for (int i = 0; i < 20; i++) {
+        pass(w, SECOND);
+        sources_refresh(w->sources, on_refreshed, w);
+    }
+    pass(w, SECOND);
+    assert_in_range(w->asked[EP_COINGECKO_GLOBAL], 1, 2);
+    assert_true(fresh(w, FIELD_MARKET_CAP));
+    /* What a failure stands in the way of is. */
+    w->scripts[EP_COINGECKO_GLOBAL] = (struct script){.status = 429};
+    pass(w, MINUTE);
+    sources_refresh(w->sources, on_refreshed, w);
+    pass(w, SECOND);
+    assert_false(fresh(w, FIELD_MARKET_CAP));
+    world_free(w);
+}
+
+TEST(raised_ceiling_lets_refreshes_come_closer_together)
+{
+    struct world *w = world_new();
+    w->opts.summary_ttl_ms = 0;
+    w->opts.per_minute[PROVIDER_ALTERNATIVE] = 200;
+    world_start(w);
+    pass(w, SECOND);
+    for (unsigned i = 1; i <= 20; i++) {
+        assert_int_equal(w->asked[EP_ALTERNATIVE_FNG], i);
+        sources_refresh(w->sources, on_refreshed, w);
+        pass(w, 100);
+    }
     world_free(w);
 }
 
@@ -1196,8 +1249,11 @@ int main(void)
         cmocka_unit_test(first_fetch_has_three_attempts_5_s_apart),
         cmocka_unit_test(retry_after_is_obeyed),
         cmocka_unit_test(throttling_without_a_time_closes_a_host_for_5_min),
+        cmocka_unit_test(other_refusals_open_a_breaker_after_3_in_a_row),
         cmocka_unit_test(value_of_a_failing_source_stays_and_is_marked),
         cmocka_unit_test(any_number_of_refreshes_cost_one_fetch),
+        cmocka_unit_test(our_own_limit_makes_no_number_stale),
+        cmocka_unit_test(raised_ceiling_lets_refreshes_come_closer_together),
         cmocka_unit_test(refresh_that_gets_nothing_says_why),
         cmocka_unit_test(no_caller_and_no_fault_gets_past_the_limits_in_a_day),
         cmocka_unit_test(scarce_limits_hold_whenever_the_server_is_killed),

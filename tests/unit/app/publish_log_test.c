@@ -55,8 +55,12 @@ TEST(every_message_is_a_line_in_the_order_of_the_hub)
     assert_ok(publish_log_open(w.loop, w.hub, w.path, &p, &error));
     expect(&w, &expected, "app:news", "{\"a\":1}");
     hub_publish(w.hub, w.news, 0, STR("{\"a\":1}"));
-    expect(&w, &expected, "prices", "{\"age_s\":0.5}");
-    hub_publish(w.hub, w.prices, 0, STR("{\"age_s\":0.5}"));
+    expect(&w, &expected, "prices", "{\"a\":{\"as_of\":\"x\"},\"b\":{\"as_of\":null,\"c\":1}}");
+    hub_publish(w.hub, w.prices, 0,
+                STR("{\"a\":{\"as_of\":\"x\",\"age_s\":0.5},"
+                    "\"b\":{\"as_of\":null,\"age_s\":null,\"c\":1}}"));
+    expect(&w, &expected, "app:news", "{\"a\":1,\"age_s\":2}");
+    hub_publish(w.hub, w.news, 0, STR("{\"a\":1,\"age_s\":2}"));
     expect(&w, &expected, "app:news", "{  \"b\": \"\\n\" }");
     hub_publish(w.hub, w.news, 0, STR("{\r\n\"b\": \"\\n\"\n}"));
     publish_log_close(p);

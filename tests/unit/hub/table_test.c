@@ -102,12 +102,27 @@ TEST(a_delta_has_what_changed_and_null_for_what_became_unknown)
                  "\"data\":{\"A\":{\"q\":null}},\"cursor\":\"10-2\"}|"
                  "{\"type\":\"prices\",\"channel\":\"prices\",\"delta\":true,\"base\":\"10-2\","
                  "\"data\":{\"B\":{\"p\":5}},\"cursor\":\"10-3\"}|");
-    rig_turn(w->rig, 60000); /* after a minute a full one comes */
-    say(w, 1, "6", "");
+    world_free(w);
+}
+
+TEST(within_a_minute_a_full_one_comes_though_nothing_changes)
+{
+    struct world *w = world_new();
+    join(w, FORM_WS, (struct fanout_sub){.delta = true});
+    say(w, 0, "1", "2");
+    settle_all(w, 1);
+    assert_texts(&w->c, "{\"type\":\"prices\",\"data\":{\"A\":{\"p\":1,\"q\":2}}" TIME
+                        ",\"mode\":\"demo\",\"cursor\":\"10-1\"}|");
+    for (int i = 0; i < 59; i++) {
+        settle_all(w, 1000);
+    }
+    assert_texts(&w->c, "{\"type\":\"prices\",\"data\":{\"A\":{\"p\":1,\"q\":2}}" TIME
+                        ",\"mode\":\"demo\",\"cursor\":\"10-1\"}|");
+    say(w, 0, "6", "2");
     settle_all(w, 1);
     assert_texts(&w->c,
-                 "{\"type\":\"prices\",\"data\":{\"A\":{\"p\":1,\"q\":null},\"B\":{\"p\":6}}" TIME
-                 ",\"mode\":\"demo\",\"cursor\":\"10-4\"}|");
+                 "{\"type\":\"prices\",\"channel\":\"prices\",\"delta\":true,\"base\":\"10-1\","
+                 "\"data\":{\"A\":{\"p\":6}},\"cursor\":\"10-2\"}|");
     world_free(w);
 }
 
@@ -369,6 +384,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_come_whole_and_only_those_of_the_set_that_changed),
         cmocka_unit_test(a_delta_has_what_changed_and_null_for_what_became_unknown),
+        cmocka_unit_test(within_a_minute_a_full_one_comes_though_nothing_changes),
         cmocka_unit_test(a_stalled_client_is_told_what_it_was_spared_and_gets_one_message),
         cmocka_unit_test(a_set_that_is_quiet_is_repeated_and_one_that_is_not_is_not),
         cmocka_unit_test(what_a_new_client_is_given_first_counts_against_its_rate),

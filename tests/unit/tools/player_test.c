@@ -166,6 +166,29 @@ static void a_file_that_is_no_capture_is_said(void **state)
     buf_fini(&error);
 }
 
+static void a_cut_compressed_capture_is_played_as_far_as_it_goes(void **state)
+{
+    struct world *w = *state;
+    struct buf error = {0};
+    char path[512], head[20000];
+    const char *folder = getenv("COINCAST_FIXTURES");
+    if (!folder) {
+        skip();
+    }
+    snprintf(path, sizeof(path), "%s/ws/binance/spot_btcusdt_20240808.txt.gz", folder);
+    FILE *in = fopen(path, "rbe");
+    assert_non_null(in);
+    assert_int_equal(fread(head, 1, sizeof(head), in), sizeof(head));
+    assert_int_equal(fclose(in), 0);
+    int fd = mkstemp(w->file);
+    assert_int_equal(write(fd, head, sizeof(head)), sizeof(head));
+    close(fd);
+    assert_int_equal(reel_open(w->file, &w->reel, &error), OK);
+    unlink(w->file);
+    assert_int_equal(w->reel->count[VENUE_BINANCE], 354);
+    buf_fini(&error);
+}
+
 static void it_reads_the_recorded_captures(void **state)
 {
     static const struct {
@@ -215,6 +238,7 @@ int main(void)
         T(it_plays_what_was_subscribed_with_its_times),
         T(bare_frames_have_the_times_they_tell),
         T(a_file_that_is_no_capture_is_said),
+        T(a_cut_compressed_capture_is_played_as_far_as_it_goes),
         T(it_reads_the_recorded_captures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

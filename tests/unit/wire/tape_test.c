@@ -103,6 +103,16 @@ TEST(bare_frames_have_no_time)
                       "bare frames, 1 bad, 0 cut\n");
 }
 
+TEST(labelled_frames_say_whose_they_are)
+{
+    check("labelled.txt", "0 text kraken|||{\"method\":\"subscribe\",\"success\":true}|0\n"
+                          "0 text binance|||{\"result\":null,\"id\":1}|0\n"
+                          "0 text kraken|||{\"channel\":\"heartbeat\"}|0\n"
+                          "line 4: it is not a frame as data with its venue\n"
+                          "0 text |||{\"x\":1}|0\n"
+                          "labelled frames, 1 bad, 0 cut\n");
+}
+
 TEST(a_first_line_of_no_form_does_not_decide_it)
 {
     struct buf log = {0};
@@ -285,6 +295,7 @@ int main(void)
         cmocka_unit_test(frames_behind_a_receive_time),
         cmocka_unit_test(a_session_with_what_was_sent),
         cmocka_unit_test(bare_frames_have_no_time),
+        cmocka_unit_test(labelled_frames_say_whose_they_are),
         cmocka_unit_test(a_first_line_of_no_form_does_not_decide_it),
         cmocka_unit_test(a_line_beyond_the_ceiling_is_refused_and_the_next_is_read),
         cmocka_unit_test(the_venue_of_a_message),
