@@ -86,7 +86,7 @@ function setsTable(records) {
   if (all.length === 0) return [];
   const rows = unique(all.map((r) => r.case)).map((one) => [one, ...COINCAST.map((server) => number(mid(records, "sets", { server, case: one }, (r) => r.ratio)))]);
   return [
-    `### ${all[0].members} clients with different sets of 10 rows of 200\n\nCPU of a delivery against the same clients with one set (\`bench/sets\`).\n\n` +
+    `### ${all[0].members} clients with different sets of 10 rows of 200\n\nCPU of a delivery against the same clients with one set (\`bench/sets.c\`).\n\n` +
       table(["case", ...COINCAST], rows),
   ];
 }
