@@ -10,8 +10,8 @@ static struct metric requests_total =
 static struct metric origin_refused =
     METRIC_COUNTER("coincast_origin_refused_total", "Requests refused for their Origin or Host.");
 
-static struct metric hasty = METRIC_COUNTER(
-    "coincast_http_hasty_total", "Requests refused because their address makes too many.");
+static struct metric rate_limited = METRIC_COUNTER(
+    "coincast_http_rate_limited_total", "Requests refused because their address makes too many.");
 static struct metric fresh_reads = METRIC_LABELLED(
     METRIC_KIND_COUNTER, "coincast_summary_reads_total",
     "Reads of the summary, by whether its price was younger than five minutes.", "price=\"fresh\"");
@@ -61,14 +61,14 @@ static bool is_probe(struct str path)
     return str_eq(path, STR("/healthz")) || str_eq(path, STR("/readyz"));
 }
 
-bool refuse_hasty(struct api_shard *s, struct conn *c, const struct http_request *r)
+bool refuse_over_rate(struct api_shard *s, struct conn *c, const struct http_request *r)
 {
     unsigned retry_s = 0;
     struct buf detail = {0}, header = {0}, body = {0};
     if (likely(!rate_holds(s, c)) || is_probe(r->path) || rate_allows(s, c, r, &retry_s)) {
         return false;
     }
-    metric_add(&hasty, 1);
+    metric_add(&rate_limited, 1);
     buf_printf(&detail, "Your address makes more than %u requests a second.",
                s->opts.settings->requests_per_s);
     buf_printf(&header, "Retry-After: %u\r\n", retry_s);
@@ -455,7 +455,7 @@ void route_request(struct api_shard *s, struct conn *c, const struct http_reques
         sio_shard_request(s, c, r, body);
         return;
     }
-    if (refuse_hasty(s, c, r)) {
+    if (refuse_over_rate(s, c, r)) {
         return;
     }
     if (s->draining) {

@@ -100,7 +100,7 @@ bool etag_matches(struct str if_none_match, const char *etag);
 void reply_problem(struct conn *c, unsigned status, const char *title, const char *detail,
                    struct str headers);
 /* True: its address has asked more often than it may, and was told when to come again. */
-bool refuse_hasty(struct api_shard *s, struct conn *c, const struct http_request *r);
+bool refuse_over_rate(struct api_shard *s, struct conn *c, const struct http_request *r);
 /* The server shuts down: 503, and the conn ends. */
 void refuse_draining(struct conn *c);
 /* Whether a path is of that form; `varying` gets its part that varies ("/a/:x/b"). */

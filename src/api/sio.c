@@ -412,7 +412,7 @@ void sio_shard_request(struct api_shard *s, struct conn *c, const struct http_re
             refuse_draining(c);
             return;
         }
-        if (refuse_hasty(s, c, r)) {
+        if (refuse_over_rate(s, c, r)) {
             return;
         }
     }
