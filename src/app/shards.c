@@ -143,6 +143,7 @@ static void begin_drain(void *self, void *owned_arg, uint64_t within_ms)
 
 /* ---- building ---- */
 
+/* The first takes the address and says its port. */
 static enum err build(struct shards *all, int index, const char *listen, uint16_t *port,
                       struct buf *error)
 {
@@ -168,7 +169,8 @@ static enum err build(struct shards *all, int index, const char *listen, uint16_
         .index = index,
     });
     all->count = index + 1;
-    e = net_listen(api_shard_net(s->api), listen, port);
+    e = index == 0 ? net_listen(api_shard_net(s->api), listen, port)
+                   : net_listen_beside(api_shard_net(s->api), listen);
     if (e != OK) {
         buf_printf(error, "cannot listen on %s: %s", listen,
                    e == ERR_BUSY ? "another program serves there" : err_text(e));
@@ -206,8 +208,7 @@ enum err shards_new(const struct shards_opts *opts, struct shards **out, uint16_
         fixed_port(opts->listen, *port, &address);
     }
     for (int i = 1; i < opts->count && e == OK; i++) {
-        uint16_t same = 0;
-        e = build(all, i, buf_text(&address), &same, error);
+        e = build(all, i, buf_text(&address), port, error);
     }
     buf_fini(&address);
     if (e != OK) {

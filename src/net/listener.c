@@ -135,7 +135,12 @@ static void set_option(int fd, int level, int name, int value)
     (void)setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-static enum err bind_socket(const struct sockaddr_storage *addr, socklen_t len, bool reuse_port,
+enum sharing { ALONE, BESIDE };
+
+/* Without SO_REUSEPORT nobody else may have the address, whatever they ask for: of two programs
+ * that come at the same moment, listen() refuses one. Once it is taken, the option lets others of
+ * this user listen beside it: our own shards, for every program begins with ALONE. */
+static enum err bind_socket(const struct sockaddr_storage *addr, socklen_t len, enum sharing how,
                             int *out)
 {
     int fd = socket(addr->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -143,7 +148,7 @@ static enum err bind_socket(const struct sockaddr_storage *addr, socklen_t len, 
         return err_from_errno(errno);
     }
     set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (reuse_port) {
+    if (how == BESIDE) {
         set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     }
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
@@ -153,6 +158,7 @@ static enum err bind_socket(const struct sockaddr_storage *addr, socklen_t len, 
         close(fd);
         return e;
     }
+    set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     *out = fd;
     return OK;
 }
@@ -164,7 +170,7 @@ enum err net_probe_address(const char *address)
     int fd = -1;
     enum err e = net_parse_address(address, &addr, &len);
     if (e == OK) {
-        e = bind_socket(&addr, len, false, &fd);
+        e = bind_socket(&addr, len, ALONE, &fd);
     }
     if (e == OK) {
         close(fd);
@@ -184,7 +190,8 @@ static uint16_t port_of(int fd)
                      : ((const struct sockaddr_in *)(const void *)&addr)->sin_port);
 }
 
-enum err net_listen(struct net_server *s, const char *address, uint16_t *bound_port)
+static enum err listen_at(struct net_server *s, const char *address, enum sharing how,
+                          uint16_t *bound_port)
 {
     struct sockaddr_storage addr;
     socklen_t len = 0;
@@ -194,7 +201,7 @@ enum err net_listen(struct net_server *s, const char *address, uint16_t *bound_p
     }
     enum err e = net_parse_address(address, &addr, &len);
     if (e == OK) {
-        e = bind_socket(&addr, len, true, &fd);
+        e = bind_socket(&addr, len, how, &fd);
     }
     if (e != OK) {
         return e;
@@ -208,10 +215,15 @@ enum err net_listen(struct net_server *s, const char *address, uint16_t *bound_p
     return e;
 }
 
-enum err net_listen_alone(struct net_server *s, const char *address, uint16_t *bound_port)
+enum err net_listen(struct net_server *s, const char *address, uint16_t *bound_port)
 {
-    enum err e = net_probe_address(address);
-    return e == OK ? net_listen(s, address, bound_port) : e;
+    return listen_at(s, address, ALONE, bound_port);
+}
+
+enum err net_listen_beside(struct net_server *s, const char *address)
+{
+    uint16_t same = 0;
+    return listen_at(s, address, BESIDE, &same);
 }
 
 const char *net_listen_why(enum err e)

@@ -72,14 +72,14 @@ struct net_opts {
 struct net_server *net_server_new(const struct net_opts *opts);
 /* All conns must be closed (net_close_all and turns until net_count() is 0). */
 void net_server_free(struct net_server *s);
-/* Binds and listens: host and port as COINCAST_LISTEN; SO_REUSEPORT so that each shard has its own
- * queue. `*bound_port` gives the port taken (for port 0). */
+/* Takes an address, host and port as COINCAST_LISTEN, and listens. ERR_BUSY: somebody serves there.
+ * `*bound_port` gives the port taken (for port 0). */
 enum err net_listen(struct net_server *s, const char *address, uint16_t *bound_port) MUST_CHECK;
-/* Whether somebody listens on that address already (a probe without SO_REUSEPORT). */
+/* Listens where another server of this process has listened first: each shard has a queue of its
+ * own, and the kernel spreads connections over them. */
+enum err net_listen_beside(struct net_server *s, const char *address) MUST_CHECK;
+/* Whether somebody listens on that address already (ERR_BUSY), for who wants to know before. */
 enum err net_probe_address(const char *address) MUST_CHECK;
-/* Both, for a program with one listener: ERR_BUSY when somebody serves there. */
-enum err net_listen_alone(struct net_server *s, const char *address,
-                          uint16_t *bound_port) MUST_CHECK;
 /* What is wrong with an address that could not be listened on, in words that follow it. */
 const char *net_listen_why(enum err e);
 /* "127.0.0.1:8000", "[::1]:8000", ":8000" (all), to a socket address. */

@@ -300,7 +300,7 @@ static enum err open_server(struct conformance *s, uint16_t *port, struct buf *e
                                         .handler = &sio_events,
                                         .self = s,
                                         .connect_timeout_ms = (uint32_t)o->connect_timeout_ms});
-    enum err e = net_listen_alone(s->server, o->listen, port);
+    enum err e = net_listen(s->server, o->listen, port);
     if (e != OK) {
         (void)buf_printf(error, "cannot listen on %s: %s", o->listen, net_listen_why(e));
     }

@@ -347,7 +347,7 @@ enum err upstream_start(const struct upstream_opts *opts, struct upstream **out,
                                                   .user_bytes = sizeof(struct client),
                                                   .tls = u->tls,
                                                   .max_body = MAX_CONTROL_BYTES * 2});
-    e = net_listen_alone(u->server, opts->listen, port);
+    e = net_listen(u->server, opts->listen, port);
     if (e != OK) {
         buf_printf(error, "cannot listen on %s: %s", opts->listen, net_listen_why(e));
         upstream_free(u);

@@ -142,6 +142,20 @@ for (const { io, skip } of await backEnds()) {
       assert.match(stderr, new RegExp(String(port)));
     });
 
+    test('of instances that start at once one gets the address, the others end with 1', async () => {
+      const port = await freePort();
+      const all = await Promise.all(Array.from({ length: 6 }, () => startServer({ io, port, env: { COINCAST_SHARDS: '2' } })
+        .catch((error) => error.message)));
+      const serving = all.filter((one) => typeof one !== 'string' && !one.ended);
+      for (const other of all) {
+        if (serving.includes(other)) continue;
+        const said = typeof other === 'string' ? other : other.log;
+        assert.match(said, new RegExp(`127.0.0.1:${port}.*serves there`), said);
+      }
+      await Promise.all(serving.map((one) => one.stop()));
+      assert.equal(serving.length, 1);
+    });
+
     test('a second instance on the same data folder ends with 1 and names the first', async () => {
       const server = await startServer({ io });
       try {

@@ -32,13 +32,21 @@ if (process.env.NODE_TEST_CONTEXT) {
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
-/* A port that nobody listens on now. */
+/* A port that nobody listens on now. Each process of the tests has its own to begin with, below
+ * those that the kernel gives to whoever asks for any: between this look and the server's start
+ * somebody else would get it now and then. */
+const PORTS = { first: 10_000, count: 22_000 };
+let lastPort = (process.pid * 131) % PORTS.count;
 export async function freePort() {
-  const probe = createServer();
-  await new Promise((done, fail) => probe.once('error', fail).listen(0, '127.0.0.1', done));
-  const { port } = probe.address();
-  await new Promise((done) => probe.close(done));
-  return port;
+  for (;;) {
+    lastPort = (lastPort + 1) % PORTS.count;
+    const port = PORTS.first + lastPort;
+    const probe = createServer();
+    const free = await new Promise((done) => probe.once('error', () => done(false)).listen(port, '127.0.0.1', () => done(true)));
+    if (!free) continue;
+    await new Promise((done) => probe.close(done));
+    return port;
+  }
 }
 
 /* Waits until `check()` gives something true; the error shows what it gave last. */

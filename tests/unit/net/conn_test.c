@@ -440,6 +440,32 @@ static void a_taken_address_is_found(void **state)
     rig_free(rig);
 }
 
+/* Two programs that start at the same moment both find the address free: one gets it. */
+static void an_address_is_one_servers_and_of_those_beside_it(void **state)
+{
+    struct rig *rig = rig_new(rig_io(state), false, (struct net_opts){0});
+    struct rig *other = rig_new(rig_io(state), false, (struct net_opts){0});
+    char address[32];
+    snprintf(address, sizeof(address), "127.0.0.1:%u", rig->port);
+    net_stop_listening(other->server);
+    rig_turn(other);
+    uint16_t port = 0;
+    assert_int_equal(net_listen(other->server, address, &port), ERR_BUSY);
+    assert_int_equal(net_listen_beside(other->server, address), OK);
+    int fds[64];
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        fds[i] = rig_connect(rig); /* the kernel chooses whose queue */
+        rig_turn(rig);
+        rig_turn(other);
+    }
+    assert_true(net_count(rig->server) && net_count(other->server));
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        close(fds[i]);
+    }
+    rig_free(other);
+    rig_free(rig);
+}
+
 static void accepted_sockets_inherit_their_options(void **state)
 {
     struct rig *rig = rig_new(rig_io(state), false, (struct net_opts){0});
@@ -473,6 +499,7 @@ int main(void)
         BOTH(draining_lets_answers_out),
         BOTH(a_drained_conn_ends_with_its_request),
         BOTH(a_taken_address_is_found),
+        BOTH(an_address_is_one_servers_and_of_those_beside_it),
         BOTH(accepted_sockets_inherit_their_options),
         cmocka_unit_test(addresses_are_read),
     };
