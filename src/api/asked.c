@@ -134,6 +134,15 @@ static enum market_venue write_head(const struct ask *q, struct json_writer *w)
     return venue;
 }
 
+static const char *why_none(const struct ask *q)
+{
+    return q->main->markets.symbols[q->key].watched
+               ? "no candle of this symbol is known in that time"
+               : "no candle of this symbol is known in that time; it is watched only while a "
+                 "client "
+                 "subscribes to it";
+}
+
 /* `older` come before what is in memory now (that may have grown since they were asked for). */
 static void answer_candles(struct ask *q, const struct candle *older, size_t older_count,
                            const char *problem)
@@ -157,9 +166,7 @@ static void answer_candles(struct ask *q, const struct candle *older, size_t old
     write_rows(&w, rows, count, venue);
     json_array_end(&w);
     json_key(&w, "reason");
-    json_text(&w, problem                   ? problem
-                  : count + older_count > 0 ? NULL
-                                            : "no candle of this symbol is known in that time");
+    json_text(&w, problem ? problem : count + older_count > 0 ? NULL : why_none(q));
     close_body(q, &w);
 }
 

@@ -10,9 +10,11 @@ static const struct {
     {"sentiment_update", KIND_MARKET},   {"trading_signal", KIND_MARKET},
 };
 
-static const char unknown[] =
-    "Unknown channel; there are dashboard_update, btc_price_update, price_updates, ticker, "
-    "sentiment_update, trading_signal, candles:SYMBOL:INTERVAL and app:NAME.";
+#define ALL_NAMES                                                                             \
+    "there are dashboard_update, btc_price_update, price_updates, ticker, sentiment_update, " \
+    "trading_signal, candles:SYMBOL:INTERVAL and app:NAME."
+static const char unknown[] = "Unknown channel; " ALL_NAMES;
+static const char unnamed[] = "No \"channel\" is named; " ALL_NAMES;
 static const char bad_custom[] =
     "A channel of your own is \"app:\" and 1 to 100 of A-Z a-z 0-9 . _ : -.";
 static const char bad_candles[] =
@@ -78,7 +80,7 @@ enum err channel_read(struct str name, struct channel_name *out, const char **wh
     } else if (e != OK && str_starts(name, STR("app:"))) {
         e = read_custom(name, &reason);
     } else if (e != OK) {
-        reason = unknown;
+        reason = name.len ? unknown : unnamed;
     }
     if (why) {
         *why = reason;

@@ -27,7 +27,7 @@ void post_free(struct post *p);
 void letter_publish(void *self, void *owned_post, uint64_t number);
 void letter_refresh(void *self, void *shard, uint64_t ticket); /* ticket 0: nobody waits */
 void letter_demand(void *self, void *unused, uint64_t number);
-/* The first member of that shard wants a symbol's prices or a candle channel, or the last one no
+/* The first member of that shard wants prices or candles of a symbol, or the last one no
  * longer does. */
 enum { WANT_PRICE = INTERVALS, WANT_SLOTS };
 struct want_id {

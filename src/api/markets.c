@@ -170,9 +170,8 @@ void letter_want(void *self, void *unused, uint64_t number)
     if (w.key >= a->markets.count) {
         return;
     }
-    if (w.slot == WANT_PRICE) {
-        want_symbol(a, &a->markets.symbols[w.key], w.on);
-    } else {
+    want_symbol(a, &a->markets.symbols[w.key], w.on);
+    if (w.slot != WANT_PRICE) {
         candle_channels_watch(a, w.key, (enum interval)w.slot, w.on);
     }
 }

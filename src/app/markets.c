@@ -13,6 +13,8 @@
 
 enum {
     AGE_MS = 250,           /* how often silence is looked for */
+    QUIET_MS = 5000,        /* without a trade for so long: its past is asked for without one */
+    FORGET_MS = 600000,     /* candles of a symbol that nobody wants are kept in memory so long */
     SUMMARY_PRICE_MS = 250, /* the summary takes the BTC price at most this often */
 };
 
@@ -103,15 +105,65 @@ static void on_loaded(void *self, uint32_t symbol, enum market_venue v, enum int
     }
 }
 
+static void want_history(struct markets *m, uint32_t symbol, enum market_venue v)
+{
+    struct followed *w = followed_of(m, symbol);
+    if (w->history_venue != v && v != MARKET_VENUES && !m->replay) {
+        w->history_venue = v;
+        ask_history(m, symbol, v);
+    }
+}
+
 static void on_trade(void *self, const struct tick *t)
 {
     struct markets *m = self;
-    struct followed *w = followed_of(m, t->symbol);
     candles_trade(m->candles, t);
-    enum market_venue v = candles_venue(m->candles, t->symbol);
-    if (w->history_venue != v && v != MARKET_VENUES && !m->replay) {
-        w->history_venue = v;
-        ask_history(m, t->symbol, v);
+    want_history(m, t->symbol, candles_venue(m->candles, t->symbol));
+}
+
+/* Whose trades the candles will be made of, as far as one can tell; MARKET_VENUES: nobody's yet. */
+static enum market_venue first_alive(const struct quote *q)
+{
+    enum market_venue v = 0;
+    while (v < MARKET_VENUES && !q->feeds[v].fresh) {
+        v++;
+    }
+    return v;
+}
+
+/* What is hardly traded has a past as well. */
+static void ask_when_quiet(struct markets *m, uint32_t symbol, uint64_t now_ms)
+{
+    struct followed *w = &m->followed[symbol];
+    enum market_venue v = first_alive(market_quote(m->market, symbol));
+    if (v == MARKET_VENUES) {
+        w->quiet_since_ms = 0;
+    } else if (w->quiet_since_ms == 0) {
+        w->quiet_since_ms = now_ms;
+    } else if (now_ms - w->quiet_since_ms >= QUIET_MS) {
+        want_history(m, symbol, v);
+    }
+}
+
+/* Whoever comes back to it gets it from the database. */
+static void forget_candles(struct markets *m, uint32_t symbol)
+{
+    struct followed *w = &m->followed[symbol];
+    candles_forget(m->candles, symbol);
+    w->history_venue = MARKET_VENUES;
+    w->quiet_since_ms = w->dropped_at_ms = 0;
+}
+
+static void look_after_followed(struct markets *m)
+{
+    uint64_t now_ms = loop_now_ms(m->loop);
+    for (uint32_t i = 0; i < m->followed_count; i++) {
+        struct followed *w = &m->followed[i];
+        if (w->wanted && w->history_venue == MARKET_VENUES) {
+            ask_when_quiet(m, i, now_ms);
+        } else if (w->dropped_at_ms && now_ms - w->dropped_at_ms >= FORGET_MS) {
+            forget_candles(m, i);
+        }
     }
 }
 
@@ -147,6 +199,7 @@ static void age_due(void *self)
     markets_mend(m);
     market_age(m->market, markets_wall(m));
     candles_time(m->candles, markets_wall(m));
+    look_after_followed(m);
     timer_start(m->loop, &m->age_timer, loop_now_ms(m->loop) + AGE_MS, age_due, m);
 }
 
@@ -157,6 +210,7 @@ static void set_watched(struct markets *m, uint32_t symbol, bool wanted)
     struct followed *w = followed_of(m, symbol);
     if (w->wanted != wanted) {
         w->wanted = wanted;
+        w->dropped_at_ms = wanted ? 0 : loop_now_ms(m->loop);
         metric_add(&symbols_watched, wanted ? 1 : -1);
     }
     if (m->feeds) {
@@ -177,6 +231,7 @@ static void enter_mode(struct markets *m, enum market_mode mode)
     moods_reset(m->moods, m->replay);
     for (size_t i = 0; i < m->followed_count; i++) {
         m->followed[i].history_venue = MARKET_VENUES;
+        m->followed[i].quiet_since_ms = 0;
     }
 }
 

@@ -9,6 +9,8 @@ struct followed {
     bool wanted;                     /* of the settings, or by clients */
     bool of_settings;                /* stays whatever clients do */
     enum market_venue history_venue; /* whose history was asked for; MARKET_VENUES: none yet */
+    uint64_t quiet_since_ms;         /* alive somewhere and no trade since then; 0: not so */
+    uint64_t dropped_at_ms;          /* nobody wants it since then; 0: its candles are none */
 };
 
 struct markets {

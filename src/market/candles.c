@@ -26,13 +26,21 @@ struct candles *candles_new(const struct candles_opts *opts)
     return c;
 }
 
+void candles_forget(struct candles *c, uint32_t symbol)
+{
+    if (symbol < c->count && c->symbols[symbol]) {
+        for (unsigned i = 0; i < INTERVALS; i++) {
+            candle_rows_fini(&c->symbols[symbol]->series[i]);
+        }
+        mem_free(c->symbols[symbol]);
+        c->symbols[symbol] = NULL;
+    }
+}
+
 void candles_reset(struct candles *c)
 {
-    for (size_t id = 0; id < c->count; id++) {
-        for (unsigned i = 0; c->symbols[id] && i < INTERVALS; i++) {
-            candle_rows_fini(&c->symbols[id]->series[i]);
-        }
-        mem_free(c->symbols[id]);
+    for (uint32_t id = 0; id < c->count; id++) {
+        candles_forget(c, id);
     }
     mem_free(c->symbols);
     c->symbols = NULL;

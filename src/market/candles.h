@@ -75,6 +75,8 @@ struct candles;
 struct candles *candles_new(const struct candles_opts *opts);
 void candles_free(struct candles *c);
 void candles_reset(struct candles *c);
+/* As if the symbol had never traded. Counts stay. */
+void candles_forget(struct candles *c, uint32_t symbol);
 
 /* A trade of any venue; those of other venues than the series' are passed over (and make it change
  * venue when the old one was silent for 60 s of exchange time, for an hour while its feed is

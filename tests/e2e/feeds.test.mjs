@@ -437,6 +437,43 @@ describe('bad days', { concurrency: 6 }, () => {
     });
   });
 
+  test('a symbol that nobody trades has its history all the same, and its trades follow on', async () => {
+    let quiet = true;
+    await withMarket((proxy) => {
+      proxy.change = (text) => (quiet && text.includes('@trade"') ? null : text);
+      return { ...BINANCE, env: { ...BINANCE.env, COINCAST_BINANCE_WS_URL: proxy.ws } };
+    }, async (server) => {
+      const candles = async (interval) =>
+        (await json(server, `/api/v1/assets/BTC/candles?interval=${interval}&limit=100`)).body.candles ?? [];
+      for (const interval of ['1m', '1h', '1d']) {
+        await until(async () => (await candles(interval)).filter((k) => k.history).length >= 99,
+          `candles of ${interval}`, WAIT_MS);
+      }
+      assert.deepEqual(binanceIds(server), [], 'nobody traded');
+      quiet = false;
+      const open = await until(async () => (await candles('1m')).find((k) => !k.closed), 'an open one', WAIT_MS);
+      assert.equal(open.gap, true, 'it began before we heard of trades');
+    });
+  });
+
+  test('a symbol that was not followed is, for who subscribes to its candles', async () => {
+    await withMarket({ symbols: ['BTC'] }, async (server) => {
+      const path = '/api/v1/assets/S007/candles?limit=5';
+      const before = await until(async () => {
+        const answer = await json(server, path); /* once the exchanges' lists are there */
+        return answer.status === 200 && answer.body;
+      }, 'it is offered', WAIT_MS);
+      assert.deepEqual(before.candles, []);
+      assert.match(before.reason, /only while a client subscribes/);
+      const c = await Client.connect(server.ws);
+      assert.equal((await c.subscribe('candles:s007:1m')).type, 'subscribed');
+      const [first] = await c.take((m) => m.channel === 'candles:S007:1m', 1, WAIT_MS);
+      assert.ok(first.data.candle.close > 0, first.text);
+      assert.equal((await server.asset('S007')).watched, true);
+      await c.close();
+    });
+  });
+
   test('Coinbase alone: four-hour candles are its hours summed up, whole ones only', async () => {
     const env = { COINCAST_BINANCE_WS_URL: 'ws://127.0.0.1:9', COINCAST_KRAKEN_WS_URL: 'ws://127.0.0.1:9/v2' };
     await withMarket({ symbols: ['BTC'], feeds: 1, env }, async (server, upstream) => {

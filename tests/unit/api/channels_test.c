@@ -46,6 +46,7 @@ TEST(what_is_no_channel_is_refused_with_the_right_form)
         {"", "price_updates"},
         {"trading_signal:standing", "Unknown channel"},
         {"prices", "Unknown channel"},
+        {"", "No \"channel\" is named"},
         {"candles:BTC", "candles:SYMBOL:INTERVAL"},
         {"candles::1m", "candles:SYMBOL:INTERVAL"},
         {"candles:BTC:2m", "1m, 5m"},

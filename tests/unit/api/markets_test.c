@@ -261,6 +261,26 @@ TEST(a_symbol_that_is_offered_is_asked_for_until_a_minute_after_the_last)
     world_free(w);
 }
 
+TEST(candles_of_a_symbol_are_a_reason_to_ask_for_it)
+{
+    struct world *w = world_new(true);
+    api_main_symbol_offered(w->api, STR("PEPE"));
+    watch_minutes(w, 0, true);
+    letter_want(w->api, NULL, want_number((struct want_id){0, WANT_PRICE, true}));
+    assert_buf(&w->wanted, "+PEPE ");
+    letter_want(w->api, NULL, want_number((struct want_id){0, WANT_PRICE, false}));
+    for (int i = 0; i < 12; i++) {
+        turn(w, 10000);
+    }
+    assert_buf(&w->wanted, "+PEPE ");
+    watch_minutes(w, 0, false);
+    for (int i = 0; i < 7; i++) {
+        turn(w, 10000);
+    }
+    assert_buf(&w->wanted, "+PEPE -PEPE ");
+    world_free(w);
+}
+
 TEST(a_signal_is_a_message_when_it_changed_and_repeated_while_it_stands)
 {
     struct world *w = world_new(true);
@@ -314,6 +334,7 @@ int main(void)
         cmocka_unit_test(
             open_candles_are_sent_while_somebody_watches_and_four_times_a_second_at_most),
         cmocka_unit_test(a_symbol_that_is_offered_is_asked_for_until_a_minute_after_the_last),
+        cmocka_unit_test(candles_of_a_symbol_are_a_reason_to_ask_for_it),
         cmocka_unit_test(a_signal_is_a_message_when_it_changed_and_repeated_while_it_stands),
         cmocka_unit_test(a_plain_hub_publishes_none_of_it),
     };

@@ -774,6 +774,31 @@ TEST(unknown_parts_make_unknown_sums)
     candles_free(r->c);
 }
 
+TEST(a_symbol_that_is_forgotten_begins_anew_and_the_others_go_on)
+{
+    struct rig *r = begin();
+    size_t count = 0;
+    trade(r, MIDNIGHT, "100", "1");
+    struct tick other = a_trade(MIDNIGHT, 1, "5", "1");
+    other.symbol = 3;
+    candles_trade(r->c, &other);
+    candles_gap(r->c, 0, MARKET_BINANCE, MIDNIGHT, MIDNIGHT);
+    candles_forget(r->c, 0);
+    candles_forget(r->c, 1); /* was never there */
+    candles_forget(r->c, 900);
+    assert_null(candles_series(r->c, 0, INTERVAL_1M, &count));
+    assert_int_equal(count, 0);
+    assert_int_equal(candles_venue(r->c, 0), MARKET_VENUES);
+    assert_int_equal(candles_series(r->c, 3, INTERVAL_1M, &count)->open.mantissa, 5);
+    struct tick kraken = a_trade(MIDNIGHT + MIN, 7, "101", "2");
+    kraken.venue = MARKET_KRAKEN; /* nobody has the series now */
+    candles_trade(r->c, &kraken);
+    const struct candle *rows = candles_series(r->c, 0, INTERVAL_1M, &count);
+    assert_int_equal(count, 1);
+    assert_int_equal(rows->open_ms, MIDNIGHT + MIN);
+    candles_free(r->c);
+}
+
 TEST(reset_forgets_everything)
 {
     struct rig *r = begin();
@@ -891,6 +916,7 @@ int main(void)
         cmocka_unit_test(a_stored_gap_stays_one_until_it_is_repaired),
         cmocka_unit_test(time_between_two_stretches_of_history_is_a_gap),
         cmocka_unit_test(unknown_parts_make_unknown_sums),
+        cmocka_unit_test(a_symbol_that_is_forgotten_begins_anew_and_the_others_go_on),
         cmocka_unit_test(reset_forgets_everything),
         cmocka_unit_test(any_order_within_the_late_window_gives_the_same_candles),
     };
