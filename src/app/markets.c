@@ -100,7 +100,7 @@ static void on_loaded(void *self, uint32_t symbol, enum market_venue v, enum int
 {
     struct markets *m = self;
     moods_history_came(m->moods, symbol, i);
-    if (m->feeds && missing > 0) {
+    if (m->feeds && missing > 0 && markets_follows(m, symbol)) {
         feeds_ask_history(m->feeds, v, symbol, i, missing, 0);
     }
 }
@@ -150,7 +150,6 @@ static void forget_candles(struct markets *m, uint32_t symbol)
 {
     struct followed *w = &m->followed[symbol];
     candles_forget(m->candles, symbol);
-    w->history_venue = MARKET_VENUES;
     w->quiet_since_ms = w->dropped_at_ms = 0;
 }
 
@@ -211,6 +210,7 @@ static void set_watched(struct markets *m, uint32_t symbol, bool wanted)
     if (w->wanted != wanted) {
         w->wanted = wanted;
         w->dropped_at_ms = wanted ? 0 : loop_now_ms(m->loop);
+        w->history_venue = MARKET_VENUES; /* what is not there yet is not waited for any more */
         metric_add(&symbols_watched, wanted ? 1 : -1);
     }
     if (m->feeds) {

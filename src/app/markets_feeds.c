@@ -56,7 +56,7 @@ static void on_history(void *self, enum market_venue v, uint32_t symbol, enum in
                        const struct candle *rows, size_t count)
 {
     struct markets *m = self;
-    if (archive_fill(m->archive, symbol, v, i, rows, count) > 0) {
+    if (markets_follows(m, symbol) && archive_fill(m->archive, symbol, v, i, rows, count) > 0) {
         moods_history_came(m->moods, symbol, i);
     }
 }

@@ -39,6 +39,11 @@ static inline int64_t markets_wall(const struct markets *m)
     return loop_wall_ms(m->loop);
 }
 
+static inline bool markets_follows(const struct markets *m, uint32_t symbol)
+{
+    return symbol < m->followed_count && m->followed[symbol].wanted;
+}
+
 /* ---- markets_feeds.c ---- */
 
 /* Makes the feeds, for the symbols wanted and by mode, port and replay as they stand. */

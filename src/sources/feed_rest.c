@@ -433,6 +433,22 @@ static void start(struct venue_feed *vf, struct feed_job *job)
     vf->rest.flight = fetch->ops->start(fetch, &request, on_answer, vf);
 }
 
+/* NULL: none. History of what nobody watches any more is not asked for. */
+static struct feed_job *next_job(struct venue_feed *vf)
+{
+    struct feed_rest *r = &vf->rest;
+    while (!list_empty(&r->jobs)) {
+        struct feed_job *job = containerof(r->jobs.next, struct feed_job, node);
+        if (job->kind != JOB_HISTORY || vf->rows[job->row]->wanted) {
+            return job;
+        }
+        list_remove(&job->node);
+        r->job_count--;
+        mem_free(job);
+    }
+    return NULL;
+}
+
 void feed_rest_tick(struct venue_feed *vf)
 {
     struct feed_rest *r = &vf->rest;
@@ -442,13 +458,14 @@ void feed_rest_tick(struct venue_feed *vf)
     }
     if (vf->owner->opts.link && now_ms >= r->list_due_ms) {
         r->list_due_ms = UINT64_MAX; /* until it is answered */
-        struct feed_job *job = add_job(vf, JOB_LIST, 0);
-        list_remove(&job->node);
-        list_insert(&r->jobs, &job->node);
+        struct feed_job *list = add_job(vf, JOB_LIST, 0);
+        list_remove(&list->node);
+        list_insert(&r->jobs, &list->node);
     }
     bool full = weight_wait_ms(r->weight, loop_wall_ms(vf->owner->opts.loop)) > 0;
-    if (!list_empty(&r->jobs) && !full && limiter_take(&r->limiter, now_ms)) {
-        struct feed_job *job = containerof(list_pop(&r->jobs), struct feed_job, node);
+    struct feed_job *job = next_job(vf);
+    if (job && !full && limiter_take(&r->limiter, now_ms)) {
+        list_remove(&job->node);
         r->job_count--;
         start(vf, job);
     }

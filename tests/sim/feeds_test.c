@@ -756,6 +756,22 @@ TEST(rest_waits_for_the_next_minute_when_the_venues_limit_is_nearly_used_up)
     assert_string_equal(w->reason[0], "");
 }
 
+TEST(history_of_what_nobody_watches_any_more_is_not_asked_for)
+{
+    w->rest_status = 200;
+    buf_add_lit(&w->rest_body, "[]");
+    pass(5 * SECOND);
+    feeds_watch(w->feeds, w->eth, true);
+    pass(SECOND);
+    for (int i = 0; i < 3; i++) {
+        feeds_ask_history(w->feeds, MARKET_BINANCE, w->eth, INTERVAL_1H, 10, 0);
+        feeds_ask_history(w->feeds, MARKET_BINANCE, w->btc, INTERVAL_1H, 10, 0);
+    }
+    feeds_watch(w->feeds, w->eth, false);
+    pass(30 * SECOND);
+    assert_int_equal(w->klines, 3);
+}
+
 TEST(rest_waits_when_somebody_else_was_told_that_the_limit_is_nearly_used_up)
 {
     struct weight *shared = &w->weight;
@@ -1099,6 +1115,7 @@ int main(void)
         IN_WORLD(missed_trades_are_fetched_and_handed_up_in_order),
         IN_WORLD(what_cannot_be_fetched_is_a_gap),
         IN_WORLD(rest_waits_for_the_next_minute_when_the_venues_limit_is_nearly_used_up),
+        IN_WORLD(history_of_what_nobody_watches_any_more_is_not_asked_for),
         IN_WORLD(rest_waits_when_somebody_else_was_told_that_the_limit_is_nearly_used_up),
         IN_WORLD(hours_for_candles_of_4_hours_are_asked_from_whole_ones_on_and_without_a_hole),
         IN_WORLD(minutes_that_nobody_traded_in_are_known_as_such),

@@ -161,7 +161,9 @@ static struct engine_rig *erig_new(enum io_kind io, bool is_virtual, struct engi
     opts.loop = rig->loop;
     opts.handler = &erig_handler;
     opts.self = er;
-    opts.ping_interval_ms = opts.ping_interval_ms ? opts.ping_interval_ms : 300;
+    /* No ping comes in between by itself, however slow the machine is. */
+    uint32_t interval_ms = is_virtual ? 300 : 600000;
+    opts.ping_interval_ms = opts.ping_interval_ms ? opts.ping_interval_ms : interval_ms;
     opts.ping_timeout_ms = opts.ping_timeout_ms ? opts.ping_timeout_ms : 200;
     er->engine = engine_new(&opts);
     rig->server = net_server_new(&(struct net_opts){.loop = rig->loop,

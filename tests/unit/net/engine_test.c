@@ -16,8 +16,9 @@ static const char unknown[] = "400 {\"code\":1,\"message\":\"Session ID unknown\
 
 static void a_handshake_has_exactly_five_members(void **state)
 {
-    struct engine_rig *er =
-        erig_new(rig_io(state), false, (struct engine_opts){.shard = 65, .max_payload = 1000000});
+    struct engine_rig *er = erig_new(
+        rig_io(state), false,
+        (struct engine_opts){.shard = 65, .max_payload = 1000000, .ping_interval_ms = 300});
     char expected[256];
     const char *answer = erig_talk(er, "GET", PATH4 "polling", NULL);
     struct str sid = engine_session_sid(er->session);
