@@ -11,29 +11,43 @@ import { startLiveUpstream } from './lib/live-upstream.mjs';
 import { redisMissing, startRedis } from './lib/redis.mjs';
 import { freePort, sleep, startServer, until } from './lib/server.mjs';
 
+const WAIT_MS = 60_000; /* the machine may be slow, and shared */
 const SUMMARY = '/api/crypto/dashboard-summary';
 const summary = async (server) => (await json(server, SUMMARY)).body;
 const complete = (server) => until(async () => {
   const body = await summary(server);
   return FIELDS.every((field) => body[field] !== null) && body;
-}, 'six numbers', 15_000);
+}, 'six numbers', WAIT_MS);
 const redisHealth = async (server) => (await json(server, '/api/health')).body
   .components.find((c) => c.name === 'redis');
-const healthIs = (server, status, ms = 10_000) => until(async () => {
+const healthIs = (server, status, ms = WAIT_MS) => until(async () => {
   const component = await redisHealth(server);
   return component.status === status && component;
 }, `Redis is ${status}`, ms);
 
-/* It answers, quickly, with numbers, and takes what is published. */
-async function serves(server) {
-  const began = Date.now();
+/* What a busy machine may make slow must be quick once in some tries, each after `anew()`. */
+const TRIES = 5;
+async function quickly(limit_ms, act, anew = async () => {}) {
+  const took = [];
+  for (;;) {
+    const began = performance.now();
+    const result = await act();
+    took.push(performance.now() - began);
+    if (took.at(-1) < limit_ms) return result;
+    assert.ok(took.length < TRIES, `ms: ${took.map(Math.round)}`);
+    await anew(result);
+  }
+}
+
+/* It answers with numbers, takes what is published, and does not wait the second that a Redis has
+ * for its answer. */
+const serves = (server, anew) => quickly(1000, async () => {
   assertSummary(await summary(server));
   await mustPublish(server, { channel: 'app:redis', data: 1 });
   const { status, body } = await json(server, '/api/health');
   assert.equal(status, 200);
-  assert.ok(Date.now() - began < 1000, `${Date.now() - began} ms`);
   return body;
-}
+}, anew);
 
 describe('Redis', { skip: redisMissing }, () => {
   test('demo keeps its summary under its own prefix, with an end', async () => {
@@ -76,19 +90,24 @@ describe('Redis', { skip: redisMissing }, () => {
       await first?.stop();
       await upstream.stop();
     }
+    before = JSON.parse(await redis.command('GET', 'dashboard:summary')); /* there may have been a newer one */
     await sleep(1100); /* real time has to pass, to be seen in the ages */
     const dead = `http://127.0.0.1:${await freePort()}`;
     const env = Object.fromEntries(Object.keys(upstream.env).map((name) => [name, dead]));
     const second = await startServer({ source: 'live', env: { ...env, REDIS_URL: redis.url } });
     try {
-      const back = await complete(second);
+      await complete(second);
+      const asked_ms = Date.now();
+      const back = await summary(second);
+      const answered_ms = Date.now();
       for (const field of FIELDS) {
         assert.equal(back[field], before[field], field);
         assert.equal(back.sources[field].as_of, before.sources[field].as_of, field);
         assert.equal(back.sources[field].provider, before.sources[field].provider);
-        const age_s = (Date.now() - Date.parse(back.sources[field].as_of)) / 1000;
-        assert.ok(Math.abs(back.sources[field].age_s - age_s) < 2, `${field}: ${back.sources[field].age_s} ${age_s}`);
-        assert.ok(back.sources[field].age_s >= 1, field);
+        const { as_of, age_s } = back.sources[field];
+        const [least_s, most_s] = [asked_ms, answered_ms].map((ms) => (ms - Date.parse(as_of)) / 1000);
+        assert.ok(age_s > least_s - 2 && age_s < most_s + 2, `${field}: ${age_s}, ${least_s} to ${most_s}`);
+        assert.ok(age_s >= 1, field);
       }
       assert.equal(back.sources.rsi_14.method, 'computed');
       assert.equal(back.mode, 'live');
@@ -96,7 +115,7 @@ describe('Redis', { skip: redisMissing }, () => {
       const marked = await until(async () => {
         const body = await summary(second);
         return FIELDS.every((field) => body.stale.includes(field)) && body;
-      }, 'all are stale', 15_000);
+      }, 'all are stale', WAIT_MS);
       for (const field of FIELDS) {
         assert.equal(marked[field], before[field]);
         assert.match(marked.sources[field].reason, /[a-z]{3}/);
@@ -114,16 +133,18 @@ describe('Redis', { skip: redisMissing }, () => {
     try {
       await complete(server);
       await healthIs(server, 'ok');
+      const killed_ms = Date.now();
       await redis.stop();
       const down = await healthIs(server, 'degraded');
       assert.match(down.reason, /Redis/);
-      assert.ok(Math.abs(Date.parse(down.since) - Date.now()) < 15_000);
+      const since_ms = Date.parse(down.since);
+      assert.ok(since_ms > killed_ms - 1000 && since_ms <= Date.now(), down.since);
       assert.equal((await serves(server)).status, 'degraded');
       redis = await startRedis({ port });
-      await healthIs(server, 'ok', 30_000);
+      await healthIs(server, 'ok');
       await until(() => redis.command('GET', 'coincast:demo:dashboard:summary'), 'the summary is kept again',
-        20_000);
-      assert.equal((await serves(server)).status, 'ok');
+        WAIT_MS);
+      await until(async () => (await serves(server)).status === 'ok', 'all is well', WAIT_MS);
     } finally {
       await server.stop();
       await redis.stop();
@@ -137,12 +158,16 @@ describe('Redis', { skip: redisMissing }, () => {
       await complete(server);
       await healthIs(server, 'ok');
       redis.signal('SIGSTOP');
-      await serves(server);
-      const down = await healthIs(server, 'degraded', 20_000);
+      await serves(server, async () => { /* hung anew, for one known to be down is not waited for */
+        redis.signal('SIGCONT');
+        await healthIs(server, 'ok');
+        redis.signal('SIGSTOP');
+      });
+      const down = await healthIs(server, 'degraded');
       assert.ok(down.reason.length > 10, down.reason);
       await serves(server);
       redis.signal('SIGCONT');
-      await healthIs(server, 'ok', 40_000);
+      await healthIs(server, 'ok');
     } finally {
       redis.signal('SIGCONT');
       await server.stop();
@@ -153,10 +178,9 @@ describe('Redis', { skip: redisMissing }, () => {
   test('hung at the start: the server is there all the same', async () => {
     const redis = await startRedis();
     redis.signal('SIGSTOP');
-    const began = Date.now();
-    const server = await startServer({ source: 'demo', env: { REDIS_URL: redis.url } });
+    const server = await quickly(3000, () => startServer({ source: 'demo', env: { REDIS_URL: redis.url } }),
+      (slow) => slow.stop());
     try {
-      assert.ok(Date.now() - began < 3000, `${Date.now() - began} ms`);
       await complete(server);
       await serves(server);
     } finally {
@@ -204,6 +228,7 @@ describe('Redis', { skip: redisMissing }, () => {
         + '"sources":{"btc_price":{"provider":"binance","as_of":"2026-01-01T00:00:00.000Z"}}}']) {
         await redis.command('SET', 'dashboard:summary', kept);
         const server = await startServer({ source: 'live', env, dir });
+        await healthIs(server, 'ok'); /* it is asked for as soon as Redis is there */
         const s = await summary(server);
         assertSummary(s);
         assert.equal(s.btc_price, null, kept);

@@ -8,13 +8,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { Client } from './lib/client.mjs';
 import { json } from './lib/http.mjs';
 import { readPublished, startMarket } from './lib/market.mjs';
 import { run, startServer, startUpstream, until } from './lib/server.mjs';
 import { Sio } from './lib/socketio.mjs';
 
-const WAIT_MS = 60_000;
+const WAIT_MS = 120_000; /* the machine may be slow, and shared */
 const root = process.env.COINCAST_FIXTURES;
 const missing = root && existsSync(join(root, 'ws')) ? false : 'COINCAST_FIXTURES is not set';
 const tape = (...names) => names.map((name) => join(root, 'ws', name)).join(',');
@@ -147,11 +148,17 @@ describe('a recording of our own', () => {
     await upstream.control({ target: 'binance/ws', fault: 'skip', value: 5, times: 1 });
     said = await until(async () => {
       const now = await sayings(server);
-      /* in a millisecond in which nothing came: what came later is cut off below */
-      return now.repaired >= 5 && Object.values(now.numbers).every((n) => n !== null)
+      const again = await sayings(server);
+      const items = itemsOf(file());
+      /* All of it was so at `ms`, as it still is; and then nothing came: what came later is cut off
+       * below, when it is written. */
+      return isDeepStrictEqual({ ...again, minute: 0, ms: 0 }, { ...now, minute: 0, ms: 0 })
+        && ['binance', 'coinbase', 'kraken'].every((source) => items
+          .filter((i) => i.source === source && i.kind === 'ws_text' && i.ms < now.ms).length > 20)
+        && now.repaired >= 5 && Object.values(now.numbers).every((n) => n !== null)
         && Object.values(now.parts).every((part) => part.value !== null) && now.trending.source?.startsWith('coingecko')
         && now['ETH 4h'].length > 250 && now['BTC 1d'].length > 250
-        && itemsOf(file()).every((i) => i.ms !== now.ms) && now;
+        && items.some((i) => i.ms > now.ms) && items.every((i) => i.ms !== now.ms) && now;
     }, 'all answers', WAIT_MS);
     await server.stop();
     await upstream.stop();
@@ -219,7 +226,8 @@ describe('a recording of our own', () => {
       const { body } = await json(server, '/api/v1/prices?symbols=BTC');
       const last = itemsOf(file()).at(-1).ms;
       assert.ok(body.data.BTC.price > 0);
-      assert.ok(Math.abs(Date.parse(body.data.BTC.timestamp) - last) < 5_000, body.data.BTC.timestamp);
+      const before_end_ms = last - Date.parse(body.data.BTC.timestamp);
+      assert.ok(before_end_ms > -5_000 && before_end_ms < 30_000, body.data.BTC.timestamp);
       assert.ok(Date.parse(body.timestamp) - last < 60_000, 'its clock goes on from the end');
     } });
   });
@@ -272,7 +280,9 @@ test('an answer is given at its time; all that is said is of that time, whatever
     assert.match(parts.fear_greed.reason, /no complete answer/);
     assert.equal(parts.breadth.reason, 'nothing is fetched in a replay');
 
-    const dashboards = readPublished(log).filter((m) => m.channel === 'dashboard_update').map((m) => JSON.parse(m.text));
+    const capped = () => readPublished(log).filter((m) => m.channel === 'dashboard_update').map((m) => JSON.parse(m.text));
+    await until(() => capped().some((m) => m.data.market_cap !== null), 'it is written', WAIT_MS);
+    const dashboards = capped();
     const known = dashboards.findIndex((m) => m.data.market_cap !== null);
     const known_ms = Date.parse(dashboards[known].timestamp) - M;
     assert.ok(known_ms >= 10_000 && known_ms < 11_000, String(known_ms));
@@ -305,7 +315,10 @@ test('candles open, close, and are amended by late trades: exactly', async () =>
     [M + 250_000, M + 250_000, 9, '105', '1'],
   ]);
   await replay(file, { symbols: 'BTC', then: async (server, log) => {
-    const all = readPublished(log).filter((m) => m.channel === 'candles:BTC:1m').map((m) => JSON.parse(m.text).data.candle);
+    const all = await until(() => {
+      const found = readPublished(log).filter((m) => m.channel === 'candles:BTC:1m').map((m) => JSON.parse(m.text).data.candle);
+      return found.some((k) => k.time === '2026-03-01T12:03:00.000Z') && found;
+    }, 'all is written', WAIT_MS);
     const second = all.filter((k) => k.time === '2026-03-01T12:01:00.000Z');
     const values = (k) => [k.open, k.high, k.low, k.close, k.volume, k.trades, k.closed, k.amended, k.gap];
     assert.deepEqual(values(second[0]), [101, 101, 101, 101, 0.5, 1, false, false, false]);
@@ -337,7 +350,7 @@ test('candles open, close, and are amended by late trades: exactly', async () =>
 describe('recorded tapes', { skip: missing }, () => {
   test('Binance, across midnight: twice the same at max, and REST has the candles of the tool', async () => {
     const files = tape('binance/spot_btcusdt_20240808.txt.gz', 'binance/spot_btcusdt_20240809.txt.gz');
-    const csv = (await run(['candles', files, '--interval', '1m'])).stdout.trim().split('\n').slice(1);
+    const csv = (await run(['candles', files, '--interval', '1m'], { timeout: WAIT_MS })).stdout.trim().split('\n').slice(1);
     assert.equal(csv.length, 12);
     const compare = async (server) => {
       const { body } = await json(server, '/api/v1/assets/BTC/candles?interval=1m&limit=1000');

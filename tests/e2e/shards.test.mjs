@@ -91,14 +91,16 @@ for (const { io, skip } of await backEnds()) {
       const { cursor } = await mustPublish(server, { channel: 'app:during', data: -1 });
       let next = 0;
       const end = 300;
+      const clients = [];
       const publishing = (async () => {
         while (next < end) {
+          /* three come in between, however late they are */
+          await until(() => clients.length >= Math.floor(next / 75), 'a client', 60_000);
           const part = numbers(next, 5);
           next += 5;
           await mustPublish(server, part.map((n) => ({ channel: 'app:during', data: n })));
         }
       })();
-      const clients = [];
       while (next < end) {
         const c = await Client.connect(server.ws);
         await c.subscribe('app:during', { since: cursor });

@@ -53,9 +53,8 @@ for (const { io, skip } of await backEnds()) {
     withClient('request_update is answered by a forced dashboard_update', async (c) => {
       await c.next('welcome');
       c.send({ type: 'request_update', timestamp: new Date().toISOString() });
-      const m = await c.next('dashboard_update');
+      const m = await c.next((x) => x.type === 'dashboard_update' && x.source === 'force_update'); /* one may be due by itself */
       assertData(m);
-      assert.equal(m.source, 'force_update');
       assertSummary(m.data);
     });
 

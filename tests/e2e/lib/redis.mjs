@@ -12,7 +12,7 @@ export function redisCommand(port, ...words) {
   return new Promise((done, fail) => {
     const socket = net.connect(port, '127.0.0.1');
     let text = '';
-    socket.setEncoding('utf8').setTimeout(2000, () => socket.destroy(new Error('Redis is silent')));
+    socket.setEncoding('utf8').setTimeout(10_000, () => socket.destroy(new Error('Redis is silent')));
     socket.on('error', fail);
     socket.on('data', (part) => {
       text += part;
