@@ -328,7 +328,7 @@ describe('prices', { concurrency: both.length }, () => {
       const path = `/api/v1/assets/btc/candles?interval=1m&from=${new Date(to - 1_200_000).toISOString()}&to=${to}`;
       let ours;
       let theirs;
-      await until(async () => { /* trades that come late amend a candle that has closed */
+      await until(async () => { /* late trades amend a closed one; a gap is asked for when its last minute is over */
         const { body } = await json(server, path);
         ours = (body.candles ?? []).map((k) =>
           [Date.parse(k.time), k.open, k.high, k.low, k.close, k.volume, k.trades, k.closed, k.gap]);
@@ -336,7 +336,7 @@ describe('prices', { concurrency: both.length }, () => {
           to - 1_200_000}&endTime=${to - 1}&limit=20`)).json();
         theirs = rest.map((r) => [r[0], ...r.slice(1, 6).map(Number), r[8], true, false]);
         return theirs.length === 20 && isDeepStrictEqual(ours, theirs);
-      }, 'twenty closed candles, the same', WAIT_MS).catch((error) => {
+      }, 'twenty closed candles, the same', 3 * WAIT_MS).catch((error) => {
         assert.deepEqual(ours, theirs);
         throw error;
       });
