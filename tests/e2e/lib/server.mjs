@@ -15,8 +15,8 @@ import { fileURLToPath } from 'node:url';
 const ROOT = resolve(fileURLToPath(import.meta.url), '../../../..');
 export const BIN = resolve(process.env.COINCAST_BIN ?? join(ROOT, 'build/release/coincast'));
 export const TOKEN = 'e2e-token-0123456789';
-const START_MS = 15_000;
-const STOP_MS = 10_000;
+const START_MS = 60_000; /* the machine may be slow, and shared */
+const STOP_MS = 30_000;
 
 /* What a failed test left running must not keep its file from ending. */
 const running = new Set();
@@ -50,7 +50,7 @@ export async function freePort() {
 }
 
 /* Waits until `check()` gives something true; the error shows what it gave last. */
-export async function until(check, what, ms = 10_000) {
+export async function until(check, what, ms = 30_000) {
   const end = Date.now() + ms;
   let last;
   for (;;) {
