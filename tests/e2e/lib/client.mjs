@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import WebSocket from 'ws';
 
-const WAIT_MS = 30_000; /* the machine may be slow, and shared */
+const WAIT_MS = 30_000; /* only who fails waits so long */
 
 export class Client {
   /* Open, or an error whose `status` is the HTTP answer's. */

@@ -6,7 +6,7 @@ import io2 from 'socket.io-client-2';
 import { io as io3 } from 'socket.io-client-3';
 import { until } from './server.mjs';
 
-const WAIT_MS = 30_000; /* the machine may be slow, and shared */
+const WAIT_MS = 30_000; /* only who fails waits so long */
 /* Any and all events, also of the generation that has no onAny(). */
 const EVENTS = ['connection_status', 'subscribed', 'unsubscribed', 'market_update', 'sentiment_update',
   'trading_signal', 'message', 'error', 'stats', 'conflated', 'gap', 'server_shutdown'];
