@@ -40,7 +40,7 @@ describe('coincast check', () => {
   });
   const check = async (env = {}, args = []) => {
     const result = await run(['check', ...args],
-      { cwd: dir, env: { ...upstream.env, ...env }, timeout: 20_000 });
+      { cwd: dir, env: { ...upstream.env, ...env }, timeout: 60_000 });
     assert.equal(result.stderr, '', result.stdout);
     return result;
   };
@@ -101,7 +101,7 @@ describe('coincast check', () => {
     assert.equal(found.kraken.mark, 'FAIL');
     assert.match(found.kraken.detail, /10|time/i);
     assert.equal(found.binance.mark, 'ok');
-    assert.ok(Date.now() - began < 16_000);
+    assert.ok(Date.now() - began < 30_000, 'it was given up after its 10 s');
   });
 
   test('without network every provider fails, none hangs', async () => {

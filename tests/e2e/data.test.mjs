@@ -10,6 +10,7 @@ import { assertCursor, assertData, assertSummary, FIELDS, json } from './lib/htt
 import { backEnds, startServer, startUpstream, until } from './lib/server.mjs';
 
 const SUMMARY = '/api/crypto/dashboard-summary';
+const WAIT_MS = 60_000; /* the machine may be slow, and shared */
 const known = async (server) => {
   const { body } = await json(server, SUMMARY);
   return FIELDS.every((field) => body[field] !== null) && body;
@@ -33,7 +34,7 @@ for (const { io, skip } of await backEnds()) {
     });
 
     test('all six numbers are known soon, and say that they are simulated', async () => {
-      const s = await until(() => known(server), 'six numbers', 15_000);
+      const s = await until(() => known(server), 'six numbers', WAIT_MS);
       assertSummary(s);
       assert.equal(s.mode, 'demo');
       assert.ok(s.btc_price > 0 && s.market_cap > 0 && s.volume_24h > 0);
@@ -48,7 +49,7 @@ for (const { io, skip } of await backEnds()) {
     });
 
     test('a client gets welcome, dashboard and price at once', async () => {
-      await until(() => known(server), 'six numbers', 15_000);
+      await until(() => known(server), 'six numbers', WAIT_MS);
       const c = await Client.connect(server.ws);
       const welcome = await c.next('welcome');
       assertData(welcome, 'demo');
@@ -68,8 +69,9 @@ for (const { io, skip } of await backEnds()) {
     });
 
     test('a forced refresh costs one fetch however many ask, and is told to all', async () => {
-      await until(() => known(server), 'six numbers', 15_000);
+      await until(() => known(server), 'six numbers', WAIT_MS);
       const sent = await upstream.sent();
+      const began = Date.now();
       const c = await Client.connect(server.ws);
       await c.next('welcome');
       const answers = await Promise.all(Array.from({ length: 20 }, () => json(server, `${SUMMARY}/refresh`)));
@@ -84,11 +86,13 @@ for (const { io, skip } of await backEnds()) {
       }
       await c.close();
       const spent = (await upstream.sent()) - sent;
-      assert.ok(spent <= 12, `${spent} requests for 20 refreshes`);
+      /* a price may be asked again after 3 s, and is every 10 s; 20 fetches would be 80 and more */
+      const rounds = Math.floor((Date.now() - began) / 3_000);
+      assert.ok(spent <= Math.min(12 + 6 * rounds, 60), `${spent} requests for 20 refreshes`);
     });
 
     test('ETag: equal while the numbers are, 304 for those who have them', async () => {
-      await until(() => known(server), 'six numbers', 15_000);
+      await until(() => known(server), 'six numbers', WAIT_MS);
       await until(async () => {
         const { headers } = await json(server, SUMMARY);
         const again = await fetch(server.origin + SUMMARY, { headers: { 'if-none-match': headers.etag } });
@@ -98,7 +102,7 @@ for (const { io, skip } of await backEnds()) {
     });
 
     test('health has a component per provider', async () => {
-      await until(() => known(server), 'six numbers', 15_000);
+      await until(() => known(server), 'six numbers', WAIT_MS);
       for (const name of ['coingecko', 'alternative', 'binance', 'coinbase', 'kraken']) {
         const c = await component(server, name);
         assert.ok(c, `a component for ${name}`);
@@ -117,7 +121,7 @@ for (const { io, skip } of await backEnds()) {
           const s = await until(async () => {
             const { body } = await json(server, SUMMARY);
             return body.btc_price !== null && body.fear_greed_index !== null && body;
-          }, 'price and fear & greed', 15_000);
+          }, 'price and fear & greed', WAIT_MS);
           assertSummary(s);
           assert.equal(s.market_cap, null);
           assert.ok(s.stale.includes('market_cap'));
@@ -149,20 +153,21 @@ for (const { io, skip } of await backEnds()) {
         io, source: 'live', env: { ...upstream.env, COINCAST_SUMMARY_TTL_MS: '1', COINCAST_PRICE_TTL_MS: '1' },
       });
       try {
-        const good = await until(() => known(server), 'six numbers', 15_000);
+        const good = await until(() => known(server), 'six numbers', WAIT_MS);
         const target = 'alternative/fng';
-        await upstream.control({ target, fault: '5xx', times: 1 });
+        await upstream.control({ target, fault: '5xx' });
         const marked = await until(async () => {
           const { body } = await json(server, `${SUMMARY}/refresh`);
           return body.stale.includes('fear_greed_index') && body;
-        }, 'the mark', 15_000);
+        }, 'the mark', WAIT_MS);
         assertSummary(marked);
         assert.equal(marked.fear_greed_index, good.fear_greed_index);
         assert.ok(marked.sources.fear_greed_index.reason.length > 0);
+        await upstream.control({ target, fault: 'none' });
         const healed = await until(async () => {
           const { body } = await json(server, `${SUMMARY}/refresh`);
           return !body.stale.includes('fear_greed_index') && body;
-        }, 'a fresh value again', 20_000);
+        }, 'a fresh value again', WAIT_MS);
         assertSummary(healed);
       } finally {
         await server.stop();
@@ -172,6 +177,7 @@ for (const { io, skip } of await backEnds()) {
 
     test('a budget per minute is never exceeded, whatever clients do', async () => {
       const upstream = await startUpstream();
+      const began = Date.now();
       const server = await startServer({
         io, source: 'live',
         env: {
@@ -180,10 +186,11 @@ for (const { io, skip } of await backEnds()) {
         },
       });
       try {
-        await until(() => known(server), 'six numbers', 15_000);
+        await until(() => known(server), 'six numbers', WAIT_MS);
         for (let i = 0; i < 30; i++) await json(server, `${SUMMARY}/refresh`);
         const sent = await upstream.sent('coingecko/');
-        assert.ok(sent >= 1 && sent <= 3, `${sent} requests to CoinGecko within a minute`);
+        const minutes = 1 + Math.floor((Date.now() - began) / 60_000);
+        assert.ok(sent >= 1 && sent <= 3 * minutes, `${sent} requests to CoinGecko within ${minutes} min`);
       } finally {
         await server.stop();
         await upstream.stop();
@@ -200,7 +207,7 @@ for (const { io, skip } of await backEnds()) {
       try {
         for (let round = 0; round < 3; round++) {
           const server = await startServer({ io, source: 'live', env, dir });
-          await until(async () => (await json(server, SUMMARY)).body.btc_price !== null, 'a price', 15_000);
+          await until(async () => (await json(server, SUMMARY)).body.btc_price !== null, 'a price', WAIT_MS);
           for (let i = 0; i < 10; i++) await json(server, `${SUMMARY}/refresh`);
           if (round === 0) {
             server.kill('SIGKILL');
@@ -229,7 +236,7 @@ for (const { io, skip } of await backEnds()) {
         const s = await until(async () => {
           const { body } = await json(server, SUMMARY);
           return body.market_cap !== null && body.rsi_14 !== null && body;
-        }, 'a market cap and an RSI', 15_000);
+        }, 'a market cap and an RSI', WAIT_MS);
         assertSummary(s);
         assert.equal(s.mode, 'replay');
         /* the day that was under way when it was recorded is no closed one */
@@ -246,7 +253,7 @@ for (const { io, skip } of await backEnds()) {
     test('needs nothing else and never passes for live', async () => {
       const server = await startServer({ io, source: 'demo' });
       try {
-        const s = await until(() => known(server), 'six numbers', 15_000);
+        const s = await until(() => known(server), 'six numbers', WAIT_MS);
         assertSummary(s);
         assert.equal(s.mode, 'demo');
         const { body } = await json(server, '/api/health');

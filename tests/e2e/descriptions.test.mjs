@@ -25,7 +25,7 @@ describe('live markets and their descriptions', () => {
     await until(async () => {
       const { body } = await json(server, '/api/v1/prices?symbols=BTC,ETH');
       return Object.keys(body.data ?? {}).length === 2;
-    }, 'prices of BTC and ETH', 20_000);
+    }, 'prices of BTC and ETH', 60_000);
     await until(async () => (await request(server, '/api/v1/ticker')).status === 200, 'a ticker');
   });
   after(() => server?.stop());
@@ -201,14 +201,13 @@ describe('live markets and their descriptions', () => {
   });
 
   test('a symbol that is only offered is watched while somebody wants it', async () => {
-    const { body } = await json(server, '/api/v1/assets');
-    const idle = body.assets.find((a) => a.offered && !a.watched);
-    assert.ok(idle, 'there is one');
+    const idle = await until(async () => (await json(server, '/api/v1/assets')).body.assets
+      .find((a) => a.offered && !a.watched), 'there is one'); /* once an exchange's list is there */
     const { body: none } = await json(server, `/api/v1/prices?symbols=${idle.symbol}`);
     assert.match(none.missing[idle.symbol], /subscribes/);
     const c = await Client.connect(server.ws);
     c.send({ type: 'subscribe', channel: 'price_updates', params: { symbols: [idle.symbol] } });
-    const update = await c.next((m) => m.type === 'price_updates' && m.data[idle.symbol]?.price > 0, 15_000);
+    const update = await c.next((m) => m.type === 'price_updates' && m.data[idle.symbol]?.price > 0, 60_000);
     assert.equal(update.data[idle.symbol].symbol, idle.symbol);
     c.socket.close();
   });

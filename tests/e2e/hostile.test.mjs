@@ -2,12 +2,18 @@
  * goes on for everybody else. Polling is spoken by hand, for no library would do these things.
  * SPDX-License-Identifier: MIT */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { json, mustPublish, request } from './lib/http.mjs';
 import { PATH, Poller, RS } from './lib/poller.mjs';
 import { backEnds, startServer, startUpstream, until } from './lib/server.mjs';
 import { Sio } from './lib/socketio.mjs';
 
+/* What a process has used of processors, ms: a busy machine makes it wait, not work. */
+function processorMs({ pid }) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10; /* ticks of user and system, 100 a second */
+}
 const numbers = (from, count) => Array.from({ length: count }, (_, i) => from + i);
 
 for (const { io, skip } of await backEnds()) {
@@ -16,7 +22,8 @@ for (const { io, skip } of await backEnds()) {
     before(async () => {
       server = await startServer({ io, source: 'demo', env: { COINCAST_SHARDS: '2' } });
       await until(async () => (await json(server, '/api/v1/prices?symbols=BTC')).body.data?.BTC?.price,
-        'the market is there', 15_000);
+        'the market is there', 60_000);
+      await until(async () => (await json(server, '/api/v1/assets')).body.assets.length > 500, 'the exchanges\' lists', 60_000);
     });
     after(() => server?.stop());
 
@@ -96,14 +103,16 @@ for (const { io, skip } of await backEnds()) {
       const symbols = body.assets.map((a) => a.symbol).slice(0, 500);
       const c = await Sio.connect(server.origin, { transports: ['websocket'] });
       const calm = await Sio.connect(server.origin, { transports: ['websocket'] });
+      const used = processorMs(server);
       for (let n = 0; n < 12; n++) {
         c.emit('subscribe', symbols);
         c.emit('unsubscribe', symbols);
         c.emit('subscribe', Array(20_000).fill(`nope`));
       }
-      const began = Date.now();
       for (let n = 0; n < 5; n++) await calm.ask('stats');
-      assert.ok(Date.now() - began < 4_000, `${Date.now() - began} ms`);
+      await c.ask('stats');
+      const cost = processorMs(server) - used;
+      assert.ok(cost < 4_000, `${cost} ms`);
       c.close();
       calm.close();
     });
@@ -112,7 +121,7 @@ for (const { io, skip } of await backEnds()) {
       const c = await Sio.connect(server.origin, { transports: ['websocket'] });
       const ack = await c.ask('subscribe', { channels: ['candles:btc:1m'] });
       assert.deepEqual(ack.channels, ['candles:BTC:1m']);
-      assert.equal((await c.next('candles', () => true, 15_000)).symbol ?? 'BTC', 'BTC');
+      assert.equal((await c.next('candles', () => true, 60_000)).symbol ?? 'BTC', 'BTC');
       assert.match((await c.ask('subscribe', { channels: ['candles:NOPE:1m'] })).error, /unknown/);
       c.close();
     });

@@ -12,6 +12,7 @@ import { readPaths, startMock } from './lib/mock-server.mjs';
 const BROWSER = '/usr/bin/chromium';
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const WAIT_MS = 60e3; /* the machine may be slow, and shared */
 const FIELDS = ['btc_price', 'btc_change_24h', 'market_cap', 'volume_24h', 'fear_greed_index', 'rsi_14'];
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
@@ -36,6 +37,7 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
     prepare?.(mock);
     const context = await browser.newContext({ locale: 'en-US', timezoneId: 'UTC', ...contextOptions });
     const page = await context.newPage();
+    page.setDefaultTimeout(WAIT_MS);
     const bad = [];
     opened.push({ context, mock });
     page.on('console', (m) => ['error', 'warning'].includes(m.type()) && bad.push(m.text()));
@@ -59,9 +61,18 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
     return { mock, page, bad };
   }
   const waitState = (page, state) => page.waitForFunction(
-    (want) => document.getElementById('websocket-status')?.dataset.state === want, state, { timeout: 15e3 });
+    (want) => document.getElementById('websocket-status')?.dataset.state === want, state, { timeout: WAIT_MS });
   const waitText = (page, selector, want) => page.waitForFunction(
-    ([s, w]) => document.querySelector(s)?.textContent.includes(w), [selector, want], { timeout: 15e3 });
+    ([s, w]) => document.querySelector(s)?.textContent.includes(w), [selector, want], { timeout: WAIT_MS });
+  /* Classes last as long as a flash does, which a busy machine may look for too late: they are kept. */
+  const keepClasses = (page, selector) => page.evaluate((s) => {
+    const element = document.querySelector(s);
+    globalThis.classesSeen = [];
+    new MutationObserver(() => globalThis.classesSeen.push(element.className))
+      .observe(element, { attributes: true, attributeFilter: ['class'] });
+  }, selector);
+  const waitClasses = (page, want) => page.waitForFunction(
+    (all) => globalThis.classesSeen.some((seen) => all.every((one) => seen.split(' ').includes(one))), want);
   const textOf = async (page, selector) => (await page.locator(selector).innerText()).trim();
   const origin = (page, field) => textOf(page, `[data-field=${field}] .origin`);
 
@@ -75,8 +86,8 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
     assert.equal(await textOf(page, '#fear-greed-label'), 'Greed');
     assert.equal(await textOf(page, '#rsi-14'), '56.3');
     assert.equal(await textOf(page, '#rsi-label'), 'Neutral');
-    assert.match(await origin(page, 'btc_price'), /Binance · \d s ago/);
-    assert.match(await origin(page, 'btc_change_24h'), /Binance · \d s ago/);
+    assert.match(await origin(page, 'btc_price'), /Binance · \d+ s ago/);
+    assert.match(await origin(page, 'btc_change_24h'), /Binance · \d+ s ago/);
     assert.match(await origin(page, 'market_cap'), /CoinGecko · 4 min ago/);
     assert.match(await origin(page, 'volume_24h'), /CoinGecko · 4 min ago/);
     assert.match(await origin(page, 'fear_greed_index'), /Alternative\.me · 5 h ago/);
@@ -86,8 +97,16 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
 
   test('ages go on by the second without messages', async () => {
     const { page } = await open();
-    for (const second of [4, 5, 6]) {
-      await waitText(page, '[data-field=btc_price] .age', `${second} s ago`);
+    let age = 2; /* as it came */
+    for (let i = 0; i < 4; i++) {
+      const seen = await (await page.waitForFunction((before) => {
+        const { receivedAt } = globalThis.marketDataWS.summary.fields.btc_price;
+        const says = Number(/(\d+) s ago/.exec(document.querySelector('[data-field=btc_price] .age').textContent)?.[1]);
+        return says > before && { says, is: 2 + (performance.now() - receivedAt) / 1000 };
+      }, age)).jsonValue();
+      age = seen.says;
+      /* a busy machine may draw it late, never early */
+      assert.ok(age <= seen.is + 0.1 && age > seen.is - 4, JSON.stringify(seen));
     }
   });
 
@@ -105,11 +124,12 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
 
   test('a change pulses in its direction, and the direction is not told by colour alone', async () => {
     const { mock, page } = await open();
+    await keepClasses(page, '#btc-price');
     mock.broadcast({ type: 'btc_price_update', data: { btc_price: 91000, btc_change_24h: -0.5 } });
     await waitText(page, '#btc-price', '$91,000.00');
     const price = page.locator('#btc-price');
     assert.equal(await price.getAttribute('data-direction'), 'down');
-    assert.match(await price.getAttribute('class'), /pulse down/);
+    await waitClasses(page, ['pulse', 'down']);
     assert.equal(await textOf(page, '#btc-change-24h'), '\u22120.50%');
     assert.equal(await page.locator('#btc-change-24h').getAttribute('data-sign'), 'down');
     await page.waitForFunction(() => !document.getElementById('btc-price').classList.contains('pulse'));
@@ -158,7 +178,7 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
       mock.set({ mode: 'live' });
       mock.update();
       await waitText(page, '#mode', 'Live market data');
-      assert.ok(!(await page.title()).includes(mark));
+      await page.waitForFunction((m) => !document.title.includes(m), mark);
     });
   }
 
@@ -202,14 +222,16 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
     mock.webSocket = 'accept';
     mock.http = 'accept';
     await waitState(page, 'live');
-    await page.waitForFunction(() => document.getElementById('notice-text').textContent === '', null, { timeout: 12e3 });
+    await page.waitForFunction(() => document.getElementById('notice-text').textContent === '');
   });
 
   test('languages switch without a request, numbers and all, and are remembered', async () => {
     const { mock, page } = await open();
     const seen = [];
     page.on('request', (request) => seen.push(request.url()));
-    const sent = mock.messages.length;
+    await waitText(page, '[data-symbol=BTC] .price', '91,234.56'); /* all that it asks for at first */
+    const sent = () => mock.messages.filter((m) => m.type !== 'ping').length; /* those go on by themselves */
+    const before = sent();
     await page.getByRole('button', { name: 'Tiếng Việt' }).click();
     assert.equal(await page.locator('html').getAttribute('lang'), 'vi');
     await waitText(page, '#btc-price', '91.234,56 USD');
@@ -218,7 +240,7 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
     assert.equal(await textOf(page, '#websocket-status'), 'Trực tiếp');
     assert.match(await origin(page, 'market_cap'), /CoinGecko · 4 phút trước/);
     assert.deepEqual(seen, []);
-    assert.equal(mock.messages.length, sent);
+    assert.equal(sent(), before);
     assert.deepEqual(mock.requests, []);
     await page.reload();
     await waitText(page, 'h1', 'Tổng quan');
@@ -238,7 +260,7 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
     assert.equal(await cell(page, 'BTC', 'low'), '90,000.00');
     assert.equal(await cell(page, 'BTC', 'spread'), '0.03%');
     assert.equal(await cell(page, 'BTC', 'feeds'), '2/3');
-    assert.match(await cell(page, 'BTC', 'state'), /^[3-9] s$/);
+    assert.match(await cell(page, 'BTC', 'state'), /^([3-9]|\d\d) s$/);
     assert.equal(await cell(page, 'SHIB', 'price'), '0.00001234');
     assert.equal(await cell(page, 'SHIB', 'high'), '0.00001250');
     assert.equal(await cell(page, 'TON', 'symbol'), 'TON/USDT');
@@ -280,8 +302,9 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
     assert.equal(await page.locator('[data-symbol=SHIB]').getAttribute('data-freshness'), 'fresh');
     await page.waitForFunction(() => !document.querySelector('[data-symbol=BTC] .pulse'));
     await page.waitForTimeout(900); // one pulse a row in that time
+    await keepClasses(page, '[data-symbol=BTC] .price');
     mock.trade({ BTC: { price: 91300 } });
-    await page.waitForFunction(() => document.querySelector('[data-symbol=BTC] .price').classList.contains('up'));
+    await waitClasses(page, ['pulse', 'up']);
   });
 
   test('live prices: of another mode none stays, and what they are stands beside them', async () => {
@@ -301,11 +324,13 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
     mock.webSocket = 'refuse';
     mock.prices = { BTC: { ...mock.prices.BTC, price: 90500 }, ETH: { ...mock.prices.BTC, symbol: 'ETH', price: 3001 } };
     mock.drop();
+    const began = Date.now();
     await waitState(page, 'polling');
     await waitText(page, '[data-symbol=ETH] .price', '3,001.00');
     await waitText(page, '[data-symbol=BTC] .price', '90,500.00');
     assert.equal(await page.locator('#prices-rows tr').count(), 2);
-    assert.equal(mock.requests.filter((path) => path === '/api/v1/prices').length, 1);
+    const asked = mock.requests.filter((path) => path === '/api/v1/prices').length;
+    assert.ok(asked >= 1 && asked <= 1 + (Date.now() - began) / 10e3, `${asked} times, every 10 s`);
     mock.webSocket = 'accept';
     mock.prices = { BTC: { ...mock.prices.BTC, price: 90600 } };
     await page.locator('#connection').click();

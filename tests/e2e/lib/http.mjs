@@ -37,7 +37,7 @@ export function untilDraining(server) {
 }
 
 /* Sends bytes as they are, gives all that comes back until the server closes or `done` says so. */
-export function rawExchange(server, bytes, { ms = 5_000, done = () => false } = {}) {
+export function rawExchange(server, bytes, { ms = 30_000, done = () => false } = {}) {
   return new Promise((end) => {
     let text = '';
     const socket = net.connect(server.port, '127.0.0.1', () => socket.write(bytes));
