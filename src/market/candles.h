@@ -102,10 +102,10 @@ const struct candle *candles_series(const struct candles *c, uint32_t symbol, en
                                     size_t *count);
 /* MARKET_VENUES: none yet. */
 enum market_venue candles_venue(const struct candles *c, uint32_t symbol);
-/* A gap not yet repaired whose minutes are over, to be asked of REST as 1m candles with open times
- * from `from_ms` to before `to_ms`: the one that was given the longest ago or never, of these the
- * earliest, so that one that nobody fills does not keep the others waiting; false: none. Gaps older
- * than `keep` minutes are forgotten. */
+/* A gap not yet repaired, as far as its minutes are over, to be asked of REST as 1m candles with
+ * open times from `from_ms` to before `to_ms`: the one that was given the longest ago or never, of
+ * these the earliest, so that one that nobody fills does not keep the others waiting; false: none.
+ * Gaps older than `keep` minutes are forgotten. */
 bool candles_next_gap(struct candles *c, uint32_t *symbol, enum market_venue *v, int64_t *from_ms,
                       int64_t *to_ms);
 /* History of minutes was asked for there and candles_fill() has got all there is: what is missing

@@ -154,18 +154,18 @@ bool candles_next_gap(struct candles *c, uint32_t *symbol, enum market_venue *v,
         struct symbol_candles *s = c->symbols[id];
         for (size_t i = 0; s && i < s->hole_count; i++) {
             struct hole *h = &s->holes[i];
-            bool over = h->to_ms + (int64_t)c->opts.late_ms <= s->clock_ms;
-            if (over && (!next || h->given < next->given ||
-                         (h->given == next->given && h->from_ms < next->from_ms))) {
+            int64_t over_ms = grid(s->clock_ms - (int64_t)c->opts.late_ms, MINUTE_MS);
+            if (h->from_ms < over_ms && (!next || h->given < next->given ||
+                                         (h->given == next->given && h->from_ms < next->from_ms))) {
                 *symbol = id;
                 *v = s->venue;
+                *to_ms = h->to_ms < over_ms ? h->to_ms : over_ms;
                 next = h;
             }
         }
     }
     if (next) {
         *from_ms = next->from_ms;
-        *to_ms = next->to_ms;
         next->given = ++c->turns;
     }
     return next != NULL;

@@ -409,6 +409,29 @@ TEST(part_of_a_gap_repaired_leaves_the_rest)
     candles_free(r->c);
 }
 
+/* What is over of it need not wait for the rest. */
+TEST(a_gap_that_goes_on_is_asked_for_as_far_as_it_is_over)
+{
+    struct rig *r = begin();
+    uint32_t symbol;
+    enum market_venue v;
+    int64_t from_ms = 0, to_ms = 0;
+    start_whole(r);
+    trade(r, MIDNIGHT, "100", "1");
+    candles_gap(r->c, 0, MARKET_BINANCE, MIDNIGHT + MIN, MIDNIGHT + 3 * MIN);
+    candles_time(r->c, MIDNIGHT + 2 * MIN + 1999);
+    assert_false(candles_next_gap(r->c, &symbol, &v, &from_ms, &to_ms));
+    candles_time(r->c, MIDNIGHT + 2 * MIN + 2000);
+    assert_true(candles_next_gap(r->c, &symbol, &v, &from_ms, &to_ms));
+    assert_true(from_ms == MIDNIGHT + MIN && to_ms == MIDNIGHT + 2 * MIN);
+    candles_asked(r->c, 0, MARKET_BINANCE, from_ms, to_ms);
+    assert_false(candles_next_gap(r->c, &symbol, &v, &from_ms, &to_ms));
+    candles_time(r->c, MIDNIGHT + 3 * MIN + 2000);
+    assert_true(candles_next_gap(r->c, &symbol, &v, &from_ms, &to_ms));
+    assert_true(from_ms == MIDNIGHT + 2 * MIN && to_ms == MIDNIGHT + 3 * MIN);
+    candles_free(r->c);
+}
+
 /* Holes that nobody can fill (a coin given up, an exchange that does not answer) are asked in turn
  * with the others. */
 TEST(a_gap_that_nobody_fills_does_not_keep_others_waiting)
@@ -901,6 +924,7 @@ int main(void)
         cmocka_unit_test(a_gap_is_asked_for_and_repaired_exactly),
         cmocka_unit_test(a_closed_candle_that_turns_out_to_have_a_gap_is_told_again),
         cmocka_unit_test(part_of_a_gap_repaired_leaves_the_rest),
+        cmocka_unit_test(a_gap_that_goes_on_is_asked_for_as_far_as_it_is_over),
         cmocka_unit_test(a_gap_that_nobody_fills_does_not_keep_others_waiting),
         cmocka_unit_test(history_fills_what_is_missing_and_leaves_the_rest),
         cmocka_unit_test(the_open_day_is_whole_after_history_of_hours_and_minutes),
