@@ -120,9 +120,20 @@ export async function deflate(setup, { rotations, names, payloads, seconds }) {
   }
 }
 
+/** What the library alone takes to encipher such a message, on one session and on as many as clients. */
+async function seal(setup, rotation) {
+  for (const sessions of [1, 1000]) {
+    const text = await output(join(setup.build, "bench/seal"), [setup.cert, setup.key, sessions, 200, 500].map(String), { cores: "0" });
+    const { ns_each, cipher } = JSON.parse(text);
+    setup.records.push({ what: "seal", rotation, sessions, ns_each, cipher });
+    setup.say(`seal ${sessions} sessions: ${ns_each} ns a record, ${cipher}`);
+  }
+}
+
 /** The same messages plain and over TLS, one in flight. */
 export async function tls(setup, { rotations, names, seconds }) {
   for (let rotation = 0; rotation < rotations; rotation++) {
+    await seal(setup, rotation);
     for (const name of rotate(names, rotation)) {
       for (const encrypted of rotate([false, true], rotation)) {
         const tags = { rotation, clients: 1000, payload: 200, mode: "w1", tls: encrypted };
