@@ -1,5 +1,5 @@
-/* seal: the limit of what TLS costs: OpenSSL enciphers records of so many bytes on sessions in turn,
- * and nothing is sent. One session is all in the cache, a thousand are what a server has. The
+/* seal: the limit of what TLS costs: OpenSSL enciphers records of so many bytes on sessions in
+ * turn, and nothing is sent. One session is all in the cache, a thousand are what a server has. The
  * sessions are made in memory, TLS 1.3, with the library's own choice of cipher. Prints one line of
  * JSON.
  *

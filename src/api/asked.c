@@ -138,9 +138,8 @@ static const char *why_none(const struct ask *q)
 {
     return q->main->markets.symbols[q->key].watched
                ? "no candle of this symbol is known in that time"
-               : "no candle of this symbol is known in that time; it is watched only while a "
-                 "client "
-                 "subscribes to it";
+               : "no candle of this symbol is known in that time, and it is watched only while a "
+                 "client subscribes to it";
 }
 
 /* `older` come before what is in memory now (that may have grown since they were asked for). */

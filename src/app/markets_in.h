@@ -39,9 +39,10 @@ static inline int64_t markets_wall(const struct markets *m)
     return loop_wall_ms(m->loop);
 }
 
+/* A recording may be of symbols that clients wanted then. */
 static inline bool markets_follows(const struct markets *m, uint32_t symbol)
 {
-    return symbol < m->followed_count && m->followed[symbol].wanted;
+    return m->replay || (symbol < m->followed_count && m->followed[symbol].wanted);
 }
 
 /* ---- markets_feeds.c ---- */

@@ -129,8 +129,8 @@ async function sayings(server) {
     signal_of: (await get('/api/v1/signals')).data.BTC?.candles,
     repaired: await repaired(server),
   };
-  for (const [symbol, interval] of [['ETH', '1m'], ['ETH', '4h'], ['BTC', '1d'], ['BTC', '1h'], ['BTC', '1m']]) {
-    const { candles, timestamp } = await get(`/api/v1/assets/${symbol}/candles?interval=${interval}&limit=1000`);
+  for (const [symbol, interval] of [['ETH', '1m'], ['ETH', '4h'], ['SOL', '1h'], ['BTC', '1d'], ['BTC', '1h'], ['BTC', '1m']]) {
+    const { candles = [], timestamp } = await get(`/api/v1/assets/${symbol}/candles?interval=${interval}&limit=1000`);
     said[`${symbol} ${interval}`] = candles.filter((k) => k.closed);
     const { closed, ...minute } = candles.at(-1) ?? {};
     said.minute = minute;
@@ -145,6 +145,8 @@ describe('a recording of our own', () => {
   before(async () => {
     const upstream = await startUpstream({ args: ['--seed', '7', '--rate', '5'] });
     const server = await startMarket(upstream, { symbols: ['BTC', 'ETH'], env: { COINCAST_RECORD: file() } });
+    const client = await Client.connect(server.ws); /* SOL is followed for its sake, in no replay */
+    await until(async () => (await client.subscribe('candles:SOL:1m')).type === 'subscribed', 'SOL is offered');
     await upstream.control({ target: 'binance/ws', fault: 'skip', value: 5, times: 1 });
     said = await until(async () => {
       const now = await sayings(server);
@@ -157,9 +159,10 @@ describe('a recording of our own', () => {
           .filter((i) => i.source === source && i.kind === 'ws_text' && i.ms < now.ms).length > 20)
         && now.repaired >= 5 && Object.values(now.numbers).every((n) => n !== null)
         && Object.values(now.parts).every((part) => part.value !== null) && now.trending.source?.startsWith('coingecko')
-        && now['ETH 4h'].length > 250 && now['BTC 1d'].length > 250
+        && now['ETH 4h'].length > 250 && now['SOL 1h'].length > 450 && now['BTC 1d'].length > 250
         && items.some((i) => i.ms > now.ms) && items.every((i) => i.ms !== now.ms) && now;
     }, 'all answers', WAIT_MS);
+    await client.close();
     await server.stop();
     await upstream.stop();
     cut(file(), (i) => i.ms < said.ms);
@@ -175,7 +178,7 @@ describe('a recording of our own', () => {
     for (const source of ['coingecko', 'alternative.me', 'binance', 'coinbase', 'kraken']) {
       assert.ok(answers.some((i) => i.source === source && i.status === 200), source);
     }
-    for (const what of [/^instruments$/, /^trades (BTC|ETH|USDC)USDT \d+ \d+$/, /^candles BTCUSDT 1h 0$/]) {
+    for (const what of [/^instruments$/, /^trades (BTC|ETH|SOL|USDC)USDT \d+ \d+$/, /^candles BTCUSDT 1h 0$/]) {
       assert.ok(answers.some((i) => what.test(i.for)), String(what));
     }
   });
