@@ -110,10 +110,12 @@ void api_main_symbol_offered(struct api_main *a, struct str symbol);
  * sent at most four times a second and only while somebody watches, closed ones at once. */
 void api_main_candle(struct api_main *a, uint32_t symbol, enum interval i, const struct candle *c,
                      bool closed);
+/* Candles of the past came: who watches a series that nobody trades sees its newest. */
+void api_main_candles_came(struct api_main *a, uint32_t symbol, enum interval i);
 /* The signal of a symbol as it stands, copied. `changed`: it is worth a message now; else it is
  * only kept for repeats and REST. */
 void api_main_signal(struct api_main *a, uint32_t symbol, const struct signal *s, bool changed);
-/* The sentiment changed, copied; sent now and repeated every 10 s. */
+/* The sentiment, copied and sent: on change, and every 10 s. */
 void api_main_sentiment(struct api_main *a, const struct sentiment *s);
 
 /* ---- shard half ---- */

@@ -167,6 +167,19 @@ void candle_channels_watch(struct api_main *a, uint32_t key, enum interval i, bo
     }
 }
 
+void api_main_candles_came(struct api_main *a, uint32_t symbol, enum interval i)
+{
+    uint32_t key = a->opts.market && a->opts.candles ? markets_key(a, symbol) : CATALOGUE_NONE;
+    if (key == CATALOGUE_NONE || !channel_at(a, key, i)->watchers || all_watched(a)) {
+        return;
+    }
+    size_t count = 0;
+    const struct candle *rows = candles_series(a->opts.candles, symbol, i, &count);
+    if (count && rows[count - 1].flags & CANDLE_HISTORY) { /* else they have been told newer ones */
+        publish_newest(a, key, i);
+    }
+}
+
 void candle_channels_again(struct api_main *a)
 {
     struct markets *m = &a->markets;

@@ -40,7 +40,7 @@ struct markets {
     /* signals and sentiment */
     const struct channel_info *signals, *sentiment;
     struct sentiment *mood; /* owned, as it stands; NULL: none yet */
-    struct timer standing_timer, sentiment_timer;
+    struct timer standing_timer;
     /* candles: by key * INTERVALS + interval */
     struct candle_channel *candles;
     size_t candles_count;

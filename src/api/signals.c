@@ -1,13 +1,13 @@
 /* Signals: a message on change, to all and to those of the symbol; and what stands every 15 s for
- * those who follow one symbol (Socket.IO clients do), since they cannot ask. Sentiment: on change,
- * and every 10 s.
+ * those who follow one symbol (Socket.IO clients do), since they cannot ask. Sentiment: whenever it
+ * was worked out.
  * SPDX-License-Identifier: MIT */
 #include "api/main_in.h"
 #include "api/market_messages.h"
 #include "base/alloc.h"
 #include "market/sentiment.h"
 
-enum { STANDING_MS = 15000, SENTIMENT_MS = 10000 };
+enum { STANDING_MS = 15000 };
 
 static void publish_signal(struct api_main *a, const struct channel_info *channel, uint32_t key,
                            bool repeat)
@@ -63,21 +63,10 @@ static void standing_due(void *self)
 
 /* ---- sentiment ---- */
 
-static void sentiment_due(void *self)
-{
-    struct api_main *a = self;
-    struct buf data = {0};
-    message_sentiment(&data, a->markets.mood, loop_wall_ms(a->opts.loop),
-                      market_mode_text(a->opts.summary->mode));
-    markets_publish(a, a->markets.sentiment, 0, buf_str(&data), false);
-    buf_fini(&data);
-    timer_start(a->opts.loop, &a->markets.sentiment_timer, loop_now_ms(a->opts.loop) + SENTIMENT_MS,
-                sentiment_due, a);
-}
-
 void api_main_sentiment(struct api_main *a, const struct sentiment *s)
 {
     struct markets *m = &a->markets;
+    struct buf data = {0};
     if (!a->opts.settings->sources) {
         return;
     }
@@ -85,7 +74,10 @@ void api_main_sentiment(struct api_main *a, const struct sentiment *s)
         m->mood = mem_zero(sizeof(*m->mood));
     }
     *m->mood = *s;
-    sentiment_due(a);
+    message_sentiment(&data, m->mood, loop_wall_ms(a->opts.loop),
+                      market_mode_text(a->opts.summary->mode));
+    markets_publish(a, m->sentiment, 0, buf_str(&data), false);
+    buf_fini(&data);
 }
 
 /* ---- life ---- */
@@ -115,7 +107,6 @@ void signals_again(struct api_main *a)
         mem_free(a->markets.symbols[i].signal);
         a->markets.symbols[i].signal = NULL;
     }
-    timer_stop(a->opts.loop, &a->markets.sentiment_timer);
     mem_free(a->markets.mood);
     a->markets.mood = NULL;
 }

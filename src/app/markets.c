@@ -95,11 +95,19 @@ static void ask_history(struct markets *m, uint32_t symbol, enum market_venue v)
     }
 }
 
+void markets_history_came(struct markets *m, uint32_t symbol, enum interval i)
+{
+    moods_history_came(m->moods, symbol, i);
+    if (m->api) {
+        api_main_candles_came(m->api, symbol, i);
+    }
+}
+
 static void on_loaded(void *self, uint32_t symbol, enum market_venue v, enum interval i,
                       size_t missing)
 {
     struct markets *m = self;
-    moods_history_came(m->moods, symbol, i);
+    markets_history_came(m, symbol, i);
     if (m->feeds && missing > 0 && markets_follows(m, symbol)) {
         feeds_ask_history(m->feeds, v, symbol, i, missing, 0);
     }

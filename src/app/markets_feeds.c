@@ -57,7 +57,7 @@ static void on_history(void *self, enum market_venue v, uint32_t symbol, enum in
 {
     struct markets *m = self;
     if (markets_follows(m, symbol) && archive_fill(m->archive, symbol, v, i, rows, count) > 0) {
-        moods_history_came(m->moods, symbol, i);
+        markets_history_came(m, symbol, i);
     }
 }
 

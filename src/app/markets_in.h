@@ -45,6 +45,9 @@ static inline bool markets_follows(const struct markets *m, uint32_t symbol)
     return m->replay || (symbol < m->followed_count && m->followed[symbol].wanted);
 }
 
+/* Candles of the past are in the series. */
+void markets_history_came(struct markets *m, uint32_t symbol, enum interval i);
+
 /* ---- markets_feeds.c ---- */
 
 /* Makes the feeds, for the symbols wanted and by mode, port and replay as they stand. */
