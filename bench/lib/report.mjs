@@ -145,7 +145,7 @@ function tlsTable(records) {
   const alone = (sessions) => number(mid(records, "seal", { sessions }, (r) => r.ns_each / 1000));
   return [
     "### TLS, 1,000 clients, one in flight\n\nDeliveries a second of the server's core are the inverse of its CPU a delivery; those measured are bounded by the client, which decrypts. " +
-      `OpenSSL alone enciphers such a message in ${alone(1)} us on one session, in ${alone(1000)} us on a thousand in turn (\`bench/seal.c\`); in between, the server sends, and finds all of a session in no cache.\n\n` +
+      `OpenSSL alone enciphers such a message in ${alone(1)} us on one session, in ${alone(1000)} us on a thousand in turn (\`bench/seal.c\`); in between, the server sends, which pushes all of a session out of the caches (docs/decisions/0013).\n\n` +
       table(["server", "plain us", "TLS us", "deliveries/s of a core, TLS / plain", "measured deliveries/s", "us a handshake and upgrade"], rows),
   ];
 }

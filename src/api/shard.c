@@ -303,6 +303,11 @@ static void member_queue(struct member *m, struct str bytes)
     }
 }
 
+static void member_soon(const struct member *m)
+{
+    conn_soon(containerof(m, struct session, member));
+}
+
 static void members_flush(void *self)
 {
     struct api_shard *s = self;
@@ -355,6 +360,7 @@ static const struct fanout_ops fanout_ops = {
     .polled = members_polled,
     .queue = member_queue,
     .flush = members_flush,
+    .soon = member_soon,
 };
 
 /* ---- letters from the main half ---- */

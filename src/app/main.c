@@ -1,6 +1,7 @@
 /* The program's front door: a subcommand, its words, its exit code. SPDX-License-Identifier: MIT */
 #include "app/app.h"
 #include "base/str.h"
+#include "net/net.h"
 #include "tools/tools.h"
 
 static int print_version(int argc, char **argv)
@@ -41,6 +42,7 @@ static int usage(FILE *out, int code)
 
 int main(int argc, char **argv)
 {
+    tls_init();
     struct str word = argc > 1 ? str_of(argv[1]) : STR("serve");
     if (str_eq(word, STR("--help")) || str_eq(word, STR("-h")) || str_eq(word, STR("help"))) {
         return usage(stdout, 0);

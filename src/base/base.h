@@ -16,6 +16,9 @@
 #define UNUSED __attribute__((unused))
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+#define CACHE_LINE 64
+/* Starts to bring what lies there into the cache, to be changed. A hint: any address will do. */
+#define prefetch(p) __builtin_prefetch((p), 1, 3)
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -75,6 +75,8 @@ struct fanout_ops {
      * each is written by itself. */
     void (*queue)(struct member *m, struct str bytes);
     void (*flush)(void *self);
+    /* `queue` follows soon for this member: a hint to bring near what that touches. May be NULL. */
+    void (*soon)(const struct member *m);
 };
 
 struct fanout_opts {

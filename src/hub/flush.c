@@ -11,8 +11,9 @@ static struct metric lag_seconds = METRIC_HISTOGRAM(
     "coincast_lag_seconds",
     "From the upstream bytes behind a message to the last of its group's sockets.", 1e-6);
 
-/* Few enough that what was just encrypted is still in the cache when it is sent. */
-enum { OWNER_BATCH = 32 };
+/* As many as the kernel takes in one submission: between two of them it sends, and the library that
+ * enciphers has left the caches. */
+enum { OWNER_BATCH = 256 };
 
 /* How many messages lie behind `pos`. */
 static uint64_t messages_behind(const struct group *g, uint64_t pos)
@@ -75,6 +76,10 @@ static size_t send_many_through_owner(struct group *g, size_t budget)
     struct fanout *f = g->fanout;
     struct member *members[OWNER_BATCH];
     size_t n = 0;
+    for (size_t i = g->next;
+         f->opts.ops->soon && i < min_size(g->live_count, g->next + OWNER_BATCH); i++) {
+        f->opts.ops->soon(g->live[i].member);
+    }
     group_pin(g); /* whoever is cut for having too much waiting leaves in between */
     while (g->next < g->live_count && n < min_size(budget, OWNER_BATCH)) {
         struct place *p = &g->live[g->next];

@@ -158,6 +158,9 @@ bool conn_start_stream(struct conn *c, const struct http_reply *head);
 
 /* Queues raw bytes that are framed already. Copied. */
 void conn_write(struct conn *c, struct str bytes);
+/* A conn_write() for that user follows soon: a hint that brings its conn near and reads nothing. A
+ * user without a conn does no harm. */
+void conn_soon(const void *user);
 /* The same, and tries the socket at once instead of at the end of the turn. When conn_pending() is
  * not 0 after it, `drained` will be called (and `congested` is not). */
 void conn_write_now(struct conn *c, struct str bytes);
@@ -201,6 +204,8 @@ void net_parcel_free(struct net_parcel *owned_parcel);
 
 /* ---- TLS ---- */
 
+/* Before anything else of the program uses OpenSSL, or never: TLS is a tenth slower without it. */
+void tls_init(void);
 /* From PEM files; `error` gets the sentence. */
 enum err tls_context_new(const char *cert_file, const char *key_file, struct tls_context **out,
                          struct buf *error) MUST_CHECK;

@@ -4,6 +4,7 @@
 #include "net/tls.h"
 
 #include "base/alloc.h"
+#include "net/tls_memory.h"
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -20,11 +21,15 @@ struct tls_session {
     SSL *ssl;
     struct out_pool *pool;
     struct out *cipher;
-    const char *in; /* arrived, not read yet */
+    const BIO *bio;
+    const char *resumption; /* where it was when the handshake ended: to be hinted at only */
+    struct tls_memory ciphers;
+    bool writes_first; /* the keys of what we write were made before those of what we read */
+    bool ready;        /* the handshake is over; there is no second one */
+    bool small;        /* records are limited to SMALL_RECORD */
+    const char *in;    /* arrived, not read yet */
     size_t in_len;
     const char *error;
-    bool ready; /* the handshake is over; there is no second one */
-    bool small; /* records are limited to SMALL_RECORD */
 };
 
 enum { SMALL_RECORD = 512, LARGE_RECORD = 16384 };
@@ -140,6 +145,7 @@ enum err tls_context_new(const char *cert_file, const char *key_file, struct tls
 {
     struct tls_context *t = mem_zero(sizeof(*t));
     enum err e = OK;
+    tls_memory_learn();
     ERR_clear_error();
     t->ssl = SSL_CTX_new(TLS_server_method());
     t->bio = bio_method_new();
@@ -209,6 +215,7 @@ struct tls_session *tls_session_new(struct tls_context *context, struct out_pool
     if (!t->ssl || !bio) {
         abort(); /* memory is gone */
     }
+    t->bio = bio;
     BIO_set_data(bio, t);
     BIO_set_init(bio, 1);
     SSL_set_bio(t->ssl, bio, bio);
@@ -243,7 +250,10 @@ void tls_feed(struct tls_session *t, const char *bytes, size_t len)
 enum err tls_read(struct tls_session *t, char *out, size_t cap, size_t *got)
 {
     ERR_clear_error();
-    if (SSL_read_ex(t->ssl, out, cap, got) == 1) {
+    tls_memory_watch(t->ready ? NULL : &t->ciphers);
+    bool read = SSL_read_ex(t->ssl, out, cap, got) == 1;
+    tls_memory_watch(NULL);
+    if (read) {
         return OK;
     }
     switch (SSL_get_error(t->ssl, 0)) {
@@ -276,10 +286,47 @@ static void fit_records(struct tls_session *t, size_t len)
     }
 }
 
+void tls_near(const struct tls_session *t)
+{
+    prefetch(t);
+    prefetch(&t->small);
+}
+
+void tls_soon(const struct tls_session *t)
+{
+    /* Where in the library's session a write reads and changes something (OpenSSL 3.0; valgrind
+     * --tool=lackey --trace-mem=yes over one SSL_write_ex() tells). With another version they are
+     * other lines of the same memory: no gain, no harm. */
+    static const uint16_t touched[] = {0x000, 0x044, 0x084, 0x0a9,  0x180,  0x1ac, 0x2e0,
+                                       0x4c0, 0x868, 0x890, 0x918,  0x9f0,  0xa18, 0xa9c,
+                                       0xba4, 0xc70, 0xcc0, 0x1cb8, 0x1cf0, 0x1d50};
+    const char *session = (const char *)t->ssl;
+    if (!t->ready) {
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(touched); i++) {
+        prefetch(session + touched[i]);
+    }
+    prefetch(t->bio);
+    prefetch(t->resumption + 0x368);
+    tls_memory_soon(&t->ciphers, t->writes_first);
+}
+
+static void became_ready(struct tls_session *t)
+{
+    t->ready = true;
+    t->resumption = (const char *)SSL_get0_session(t->ssl);
+    /* A server of TLS 1.3 makes the keys of what it writes first, one of 1.2 those of what it
+     * reads. */
+    t->writes_first = SSL_version(t->ssl) == TLS1_3_VERSION;
+}
+
 size_t tls_write(struct tls_session *t, const char *bytes, size_t len)
 {
     size_t took = 0;
-    t->ready = tls_ready(t);
+    if (!t->ready && SSL_is_init_finished(t->ssl)) {
+        became_ready(t);
+    }
     if (t->ready) {
         fit_records(t, len);
     }

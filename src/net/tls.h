@@ -26,6 +26,11 @@ void tls_feed(struct tls_session *t, const char *bytes, size_t len);
 enum err tls_read(struct tls_session *t, char *out, size_t cap, size_t *got) MUST_CHECK;
 /* The handshake is done. */
 bool tls_ready(const struct tls_session *t);
+/* A write follows: tls_near() as soon as that is known, tls_soon() a few sessions before it. Hints,
+ * they bring near what the write will touch: between two messages to the same client thousands of
+ * sends push all of it out of the cache. */
+void tls_near(const struct tls_session *t);
+void tls_soon(const struct tls_session *t);
 /* Encrypts; gives the bytes taken, 0 before the handshake is done or when broken. */
 size_t tls_write(struct tls_session *t, const char *bytes, size_t len);
 /* Writes close_notify. */

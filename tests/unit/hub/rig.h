@@ -119,8 +119,13 @@ static inline void rig_flush(void *self)
     rig->queued_count = 0;
 }
 
-static const struct fanout_ops rig_ops = {rig_write,  rig_pending, rig_broken,
-                                          rig_polled, rig_queue,   rig_flush};
+static inline void rig_soon(const struct member *m)
+{
+    assert_int_equal(m->state, MEMBER_LIVE);
+}
+
+static const struct fanout_ops rig_ops = {rig_write, rig_pending, rig_broken, rig_polled,
+                                          rig_queue, rig_flush,   rig_soon};
 
 static inline void rig_writable(struct stream *s)
 {

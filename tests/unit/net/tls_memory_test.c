@@ -1,0 +1,107 @@
+/* What OpenSSL allocates for ciphers is seen and kept apart: contexts, states, newest first. The
+ * library is told of our allocator once in a process, so the order of these tests matters.
+ * SPDX-License-Identifier: MIT */
+#include "net/tls_memory.h"
+
+#include "net/net.h"
+
+#include <openssl/evp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static EVP_CIPHER_CTX *begin(const EVP_CIPHER *kind)
+{
+    static const unsigned char zero[32];
+    EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+    assert_non_null(c);
+    assert_int_equal(EVP_EncryptInit_ex(c, kind, NULL, zero, zero), 1);
+    return c;
+}
+
+static void without_init_nothing_is_noted(void **state)
+{
+    (void)state;
+    struct tls_memory m = {0};
+    tls_memory_learn();
+    tls_memory_watch(&m);
+    tls_memory_watch(NULL);
+    assert_null(m.contexts[0]);
+    assert_null(m.states[0]);
+    tls_memory_soon(&m, 0); /* no harm */
+}
+
+static void contexts_and_their_states_are_noted_newest_first(void **state)
+{
+    (void)state;
+    tls_init();
+    tls_memory_learn();
+    struct tls_memory m = {0};
+    tls_memory_watch(&m);
+    EVP_CIPHER_CTX *older = begin(EVP_aes_256_gcm());
+    const char *older_state = m.states[0];
+    EVP_CIPHER_CTX *newer = begin(EVP_aes_128_gcm());
+    tls_memory_watch(NULL);
+    EVP_CIPHER_CTX *unseen = begin(EVP_aes_256_gcm());
+
+    assert_ptr_equal(m.contexts[0], newer);
+    assert_ptr_equal(m.contexts[1], older);
+    assert_non_null(older_state);
+    assert_ptr_equal(m.states[1], older_state);
+    assert_non_null(m.states[0]);
+    assert_ptr_not_equal(m.states[0], m.states[1]);
+    tls_memory_soon(&m, 0);
+    tls_memory_soon(&m, 1);
+
+    EVP_CIPHER_CTX_free(older);
+    EVP_CIPHER_CTX_free(newer);
+    EVP_CIPHER_CTX_free(unseen);
+}
+
+/* As a session does it: the context gets the keys of the handshake, and then those of the data. */
+static void new_keys_for_a_context_bring_a_state_and_no_context(void **state)
+{
+    (void)state;
+    static const unsigned char one[32] = {1};
+    struct tls_memory m = {0};
+    tls_memory_watch(&m);
+    EVP_CIPHER_CTX *c = begin(EVP_aes_256_gcm());
+    const char *first = m.states[0];
+    EVP_CIPHER_CTX_reset(c);
+    assert_int_equal(EVP_EncryptInit_ex(c, EVP_aes_256_gcm(), NULL, one, one), 1);
+    tls_memory_watch(NULL);
+    assert_ptr_equal(m.contexts[0], c);
+    assert_null(m.contexts[1]);
+    assert_ptr_equal(m.states[1], first);
+    assert_non_null(m.states[0]);
+    EVP_CIPHER_CTX_free(c);
+}
+
+/* Those of a session ticket: of another size, and their context belongs to no state of ours. */
+static void other_ciphers_are_left_alone(void **state)
+{
+    (void)state;
+    struct tls_memory m = {0};
+    tls_memory_watch(&m);
+    EVP_CIPHER_CTX *ours = begin(EVP_aes_256_gcm());
+    const char *state_of_ours = m.states[0];
+    EVP_CIPHER_CTX *ticket = begin(EVP_aes_256_cbc());
+    tls_memory_watch(NULL);
+    assert_ptr_equal(m.contexts[0], ours);
+    assert_null(m.contexts[1]);
+    assert_ptr_equal(m.states[0], state_of_ours);
+    EVP_CIPHER_CTX_free(ours);
+    EVP_CIPHER_CTX_free(ticket);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_init_nothing_is_noted),
+        cmocka_unit_test(contexts_and_their_states_are_noted_newest_first),
+        cmocka_unit_test(new_keys_for_a_context_bring_a_state_and_no_context),
+        cmocka_unit_test(other_ciphers_are_left_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
