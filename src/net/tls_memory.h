@@ -5,8 +5,8 @@
 #define NET_TLS_MEMORY_H
 #include "base/base.h"
 
-/* The contexts and states of AES-GCM that came last, the newer one first; NULL: there was none. They
- * may be freed long since: for prefetch() only. */
+/* The contexts and states of AES-GCM that came last, the newer one first; NULL: there was none.
+ * They may be freed long since: for prefetch() only. */
 struct tls_memory {
     const char *contexts[2];
     const char *states[2];
