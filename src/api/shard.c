@@ -303,7 +303,7 @@ static void member_queue(struct member *m, struct str bytes)
     }
 }
 
-static void member_soon(const struct member *m)
+static void member_soon(struct member *m)
 {
     conn_soon(containerof(m, struct session, member));
 }

@@ -76,7 +76,7 @@ struct fanout_ops {
     void (*queue)(struct member *m, struct str bytes);
     void (*flush)(void *self);
     /* `queue` follows soon for this member: a hint to bring near what that touches. May be NULL. */
-    void (*soon)(const struct member *m);
+    void (*soon)(struct member *m);
 };
 
 struct fanout_opts {

@@ -158,12 +158,12 @@ bool conn_start_stream(struct conn *c, const struct http_reply *head);
 
 /* Queues raw bytes that are framed already. Copied. */
 void conn_write(struct conn *c, struct str bytes);
-/* A conn_write() for that user follows soon: a hint that brings its conn near and reads nothing. A
- * user without a conn does no harm. */
-void conn_soon(const void *user);
 /* The same, and tries the socket at once instead of at the end of the turn. When conn_pending() is
  * not 0 after it, `drained` will be called (and `congested` is not). */
 void conn_write_now(struct conn *c, struct str bytes);
+/* A conn_write() for that user follows soon: a hint that brings its conn near and reads nothing. A
+ * user without a conn does no harm. */
+void conn_soon(const void *user);
 /* Sends what is queued on all conns now, in batches; the end of each turn does it by itself.
  * Handlers are called from inside. */
 void net_flush(struct net_server *s);
@@ -204,7 +204,8 @@ void net_parcel_free(struct net_parcel *owned_parcel);
 
 /* ---- TLS ---- */
 
-/* Before anything else of the program uses OpenSSL, or never: TLS is a tenth slower without it. */
+/* Before anything else of the program uses OpenSSL. Without it all works; where the library keeps a
+ * session's ciphers is not known then, and tls_memory.h's hints are not given. */
 void tls_init(void);
 /* From PEM files; `error` gets the sentence. */
 enum err tls_context_new(const char *cert_file, const char *key_file, struct tls_context **out,

@@ -22,6 +22,7 @@ struct client {
     struct buf got;     /* raw bytes that arrived */
     struct buf poll;    /* a poll's answer */
     bool broken, closed, leaves_on_write;
+    bool hinted; /* rig_queue() was announced */
 };
 
 struct rig {
@@ -102,6 +103,8 @@ static inline void rig_queue(struct member *m, struct str bytes)
 {
     struct client *c = client_of(m);
     assert_int_equal(c->waiting.len, 0); /* bytes must not overtake each other */
+    assert_true(c->hinted);
+    c->hinted = false;
     buf_add_str(&c->waiting, bytes);
     c->most = max_size(c->most, c->waiting.len);
     c->rig->queued[c->rig->queued_count++] = c;
@@ -119,9 +122,10 @@ static inline void rig_flush(void *self)
     rig->queued_count = 0;
 }
 
-static inline void rig_soon(const struct member *m)
+static inline void rig_soon(struct member *m)
 {
     assert_int_equal(m->state, MEMBER_LIVE);
+    client_of(m)->hinted = true;
 }
 
 static const struct fanout_ops rig_ops = {rig_write, rig_pending, rig_broken, rig_polled,
