@@ -139,7 +139,12 @@ struct clock *loop_clock(const struct loop *l)
     return l->clock;
 }
 
-/* ---- timers: a binary heap by at_ms ---- */
+/* ---- timers: a binary heap by at_ms, those of the same one by their start ---- */
+
+static bool comes_before(const struct timer *a, const struct timer *b)
+{
+    return a->at_ms < b->at_ms || (a->at_ms == b->at_ms && a->nr < b->nr);
+}
 
 static void heap_set(struct loop *l, size_t slot, struct timer *t)
 {
@@ -151,7 +156,7 @@ static void heap_up(struct loop *l, size_t slot, struct timer *t)
 {
     while (slot > 0) {
         size_t parent = (slot - 1) / 2;
-        if (l->heap[parent]->at_ms <= t->at_ms) {
+        if (comes_before(l->heap[parent], t)) {
             break;
         }
         heap_set(l, slot, l->heap[parent]);
@@ -167,10 +172,10 @@ static void heap_down(struct loop *l, size_t slot, struct timer *t)
         if (child >= l->timers) {
             break;
         }
-        if (child + 1 < l->timers && l->heap[child + 1]->at_ms < l->heap[child]->at_ms) {
+        if (child + 1 < l->timers && comes_before(l->heap[child + 1], l->heap[child])) {
             child++;
         }
-        if (l->heap[child]->at_ms >= t->at_ms) {
+        if (comes_before(t, l->heap[child])) {
             break;
         }
         heap_set(l, slot, l->heap[child]);
@@ -185,6 +190,7 @@ void timer_start(struct loop *l, struct timer *t, uint64_t at_ms, timer_fn fn, v
     t->fn = fn;
     t->self = self;
     t->at_ms = at_ms;
+    t->nr = ++l->timers_started;
     if (l->timers == l->heap_cap) {
         l->heap_cap = l->heap_cap ? l->heap_cap * 2 : 16;
         l->heap = mem_resize(l->heap, l->heap_cap * sizeof(*l->heap));
@@ -203,7 +209,7 @@ void timer_stop(struct loop *l, struct timer *t)
     struct timer *last = l->heap[--l->timers];
     t->slot = 0;
     if (last != t) {
-        if (slot > 0 && l->heap[(slot - 1) / 2]->at_ms > last->at_ms) {
+        if (slot > 0 && comes_before(last, l->heap[(slot - 1) / 2])) {
             heap_up(l, slot, last);
         } else {
             heap_down(l, slot, last);

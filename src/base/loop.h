@@ -73,10 +73,12 @@ struct timer {
     void *self;
     /* private */
     uint64_t at_ms;
+    uint64_t nr; /* counts the starts of all */
     size_t slot; /* place in the heap + 1; 0: not started */
 };
-/* (Re)starts; fires in the first turn at or after `at_ms`. The timer may be freed in its callback.
- */
+/* (Re)starts; fires in the first turn at or after `at_ms`, behind those of the same millisecond
+ * that were started before it: what a replay does then must not depend on what other timers there
+ * are. The timer may be freed in its callback. */
 void timer_start(struct loop *l, struct timer *t, uint64_t at_ms, timer_fn fn, void *self);
 void timer_stop(struct loop *l, struct timer *t);
 bool timer_active(const struct timer *t);

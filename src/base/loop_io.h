@@ -53,6 +53,7 @@ struct loop {
     bool more;        /* a flush hook has more to send */
     struct timer **heap;
     size_t timers, heap_cap;
+    uint64_t timers_started;
     struct list deferred, flush, collect;
     struct stream **closed; /* to be told at the end of the turn */
     size_t closed_count, closed_cap;

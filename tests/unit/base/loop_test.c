@@ -125,6 +125,60 @@ static void timers_fire_in_order_of_their_time(void **state)
     loop_free(l);
 }
 
+/* A timer that says its number, between others that come and go. */
+struct numbered {
+    struct timer timer;
+    int nr;
+    struct buf *said;
+};
+
+static void say_nr(void *self)
+{
+    const struct numbered *n = self;
+    (void)buf_printf(n->said, "%d ", n->nr);
+}
+
+static void timers_of_one_millisecond_fire_in_order_of_their_start(void **state)
+{
+    struct clock clock;
+    clock_init_virtual(&clock, 0, 0);
+    struct loop *l = make_loop(*(enum io_kind *)*state, &clock);
+    enum { N = 100, OTHERS = 300 };
+    struct buf said = {0}, expected = {0};
+    struct numbered *timers = mem_array(N, sizeof(*timers));
+    struct timer *others = mem_array(OTHERS, sizeof(*others));
+    int fired = 0;
+    for (int i = 0; i < N; i++) {
+        timers[i] = (struct numbered){.nr = i, .said = &said};
+        timer_start(l, &timers[i].timer, i % 3 ? 50 : 60, say_nr, &timers[i]);
+        for (int k = 3 * i; k < 3 * i + 3; k++) {
+            timer_start(l, &others[k], (uint64_t)(1 + (k * 7919) % 100), count_up, &fired);
+        }
+    }
+    for (int i = 0; i < OTHERS; i += 2) {
+        timer_stop(l, &others[i]);
+    }
+    for (int i = 0; i < N; i += 3) { /* from 60 to 50, behind those that are there */
+        timer_start(l, &timers[i].timer, 50, say_nr, &timers[i]);
+    }
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < N; i++) {
+            if ((i % 3 == 0) == (pass == 1)) {
+                (void)buf_printf(&expected, "%d ", i);
+            }
+        }
+    }
+    clock_advance_us(&clock, 100000);
+    loop_turn(l, 0);
+    assert_string_equal(buf_text(&said), buf_text(&expected));
+    assert_int_equal(fired, OTHERS / 2);
+    buf_fini(&said);
+    buf_fini(&expected);
+    mem_free(timers);
+    mem_free(others);
+    loop_free(l);
+}
+
 static void a_virtual_loop_waits_only_when_asked_to_in_real_time(void **state)
 {
     struct clock clock;
@@ -545,6 +599,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BOTH(a_turn_collects_then_defers_then_flushes),
         BOTH(timers_fire_in_order_of_their_time),
+        BOTH(timers_of_one_millisecond_fire_in_order_of_their_start),
         BOTH(a_virtual_loop_waits_only_when_asked_to_in_real_time),
         BOTH(a_stream_reads_ends_and_closes_late),
         BOTH(a_stream_may_be_closed_in_its_own_callback),
