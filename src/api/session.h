@@ -50,7 +50,8 @@ struct api_shard {
     struct wants wants;
     struct timer heartbeat, poll_timer, drain_timer;
     bool draining, finished;
-    size_t pollers; /* conns of USE_POLL */
+    bool sio_queued; /* since the fan-out's last flush */
+    size_t pollers;  /* conns of USE_POLL */
     uint32_t drain_step;
     struct buf scratch;
 };

@@ -288,7 +288,7 @@ static struct sio_client *sio_of_member(struct member *m)
 static void member_write(struct member *m, struct str bytes)
 {
     if (sio_of_member(m)) {
-        sio_client_write(sio_of_member(m), bytes, true);
+        sio_client_write(sio_of_member(m), bytes, conn_write_now);
     } else {
         conn_write_now(conn_of_member(m), bytes);
     }
@@ -296,10 +296,12 @@ static void member_write(struct member *m, struct str bytes)
 
 static void member_queue(struct member *m, struct str bytes)
 {
-    if (sio_of_member(m)) {
-        sio_client_write(sio_of_member(m), bytes, false);
+    struct sio_client *client = sio_of_member(m);
+    if (client) {
+        sio_client_write(client, bytes, conn_lend);
+        client->shard->sio_queued = true;
     } else {
-        conn_write(conn_of_member(m), bytes);
+        conn_lend(conn_of_member(m), bytes);
     }
 }
 
@@ -308,10 +310,12 @@ static void member_soon(struct member *m)
     conn_soon(containerof(m, struct session, member));
 }
 
-static void members_flush(void *self)
+static bool members_flush(void *self)
 {
     struct api_shard *s = self;
-    net_flush(s->net);
+    bool all = net_flush(s->net) && !s->sio_queued; /* what waits for a poll is no conn's */
+    s->sio_queued = false;
+    return all;
 }
 
 static size_t member_pending(struct member *m)

@@ -14,16 +14,14 @@ static struct metric resumed_total = METRIC_COUNTER("coincast_socketio_resumed_t
 
 /* ---- the fan-out's way to a client ---- */
 
-void sio_client_write(struct sio_client *client, struct str bytes, bool now)
+void sio_client_write(struct sio_client *client, struct str bytes, sio_write_fn write)
 {
     struct engine_session *session = sio_session(socket_of(client));
     struct conn *c = engine_session_conn(session);
     if (client->form == FORM_SIO_PACKETS) {
         engine_write_packets(session, str_from(bytes, 1)); /* without the first separator */
-    } else if (c && now) {
-        conn_write_now(c, bytes);
     } else if (c) {
-        conn_write(c, bytes);
+        write(c, bytes);
     }
 }
 
@@ -130,7 +128,7 @@ static void welcome_back(struct sio_client *client, const struct sio_state *stat
 {
     bool at_once = missed.len <= CATCH_UP_AT_ONCE;
     if (missed.len && at_once) {
-        sio_client_write(client, missed, false);
+        sio_client_write(client, missed, conn_write);
     }
     memcpy(client->pid, state->pid, sizeof(client->pid));
     client->session.authorized = client->session.authorized || state->authorized;

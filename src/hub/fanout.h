@@ -71,10 +71,11 @@ struct fanout_ops {
     /* The poll of these members is answered with this JSON body; they have left already. */
     void (*polled)(void *self, struct member **members, size_t count, struct str body);
     /* For members without a stream, many at a time: `queue` takes framed bytes in order without
-     * trying the socket, `flush` then gives all that was queued to the sockets in one go. NULL:
-     * each is written by itself. */
+     * trying the socket, `flush` then gives all that was queued to the sockets in one go; until
+     * then the bytes stay where they are. True: nobody has bytes waiting after it. NULL: each is
+     * written by itself. */
     void (*queue)(struct member *m, struct str bytes);
-    void (*flush)(void *self);
+    bool (*flush)(void *self);
     /* `queue` follows soon for this member: a hint to bring near what that touches. May be NULL. */
     void (*soon)(struct member *m);
 };

@@ -100,8 +100,8 @@ static size_t send_many_through_owner(struct group *g, size_t budget)
                            str_make(g->bytes.ptr + (pos - g->base), group_end(g) - pos));
     }
     f->stats.sends += n;
-    f->opts.ops->flush(f->opts.self);
-    for (size_t i = 0; i < n; i++) {
+    bool all = f->opts.ops->flush(f->opts.self);
+    for (size_t i = 0; i < n && !all; i++) {
         struct member *m = members[i];
         if (m->state == MEMBER_LIVE && m->group == g && f->opts.ops->pending(m) > 0) {
             fanout_stall(f, m);

@@ -84,6 +84,7 @@ enum conn_flag {
     CF_PARKED = 1 << 21,       /* the request that waits ends with its client */
     CF_MOVING = 1 << 22,       /* on its way to another server: only input is taken */
     CF_LARGE = 1 << 23,        /* its WebSocket messages may be large */
+    CF_LENT = 1 << 24,         /* conn_lend() was called, net_flush() not yet */
 };
 
 struct http_state; /* http_server.c: only while a head, body or pipeline is incomplete */
@@ -132,6 +133,8 @@ struct net_server {
     struct buf scratch;          /* heads, compressed messages */
     struct buf inflated;         /* one message, shared policy */
     char *plain;                 /* decrypted bytes, TLS only */
+    struct lending *lending;     /* what was lent; NULL before the first time */
+    bool not_lent;               /* conn_lend() had to write instead, before the next flush */
     struct deflater *deflater;   /* shared policy */
     struct inflater *inflater;   /* shared policy */
     int64_t date_second;
@@ -175,6 +178,13 @@ void conn_mark_due(struct conn *c);
 char *conn_room(struct conn *c, size_t len);
 void conn_added(struct conn *c, size_t len);
 void conn_queue(struct conn *c, const void *bytes, size_t len);
+/* The outcome of a send of enciphered bytes that did not take all: the rest is kept. */
+void conn_sent_some(struct conn *c, const char *bytes, size_t len, ssize_t result);
+
+/* ---- conn_lend.c ---- */
+
+/* Sends what was lent; false: some of it waits, or its conn broke. */
+bool conn_flush_lent(struct net_server *s);
 
 /* ---- http_server.c ---- */
 

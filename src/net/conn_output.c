@@ -9,10 +9,6 @@
 #define FLUSH_BATCH 256
 #define FLUSH_ROUNDS 64
 #define CIPHER_AT_ONCE 65536
-/* How many are brought into the cache before their turn comes. Of a session it is some 40 lines:
- * not so many that the first are gone again by then. */
-#define SESSIONS_AHEAD 4
-#define OUTCOMES_AHEAD 8
 
 static struct metric slow_cut = METRIC_COUNTER(
     "coincast_net_slow_clients_cut_total", "Connections cut because too many bytes were pending.");
@@ -39,14 +35,6 @@ static void net_is_due(void *server)
     (void)server;
 }
 
-void conn_soon(const void *user)
-{
-    const char *conn = (const char *)((const struct conn *)user - 1);
-    for (size_t at = 0; at <= sizeof(struct conn) + CACHE_LINE; at += CACHE_LINE) {
-        prefetch(conn + at);
-    }
-}
-
 void conn_mark_due(struct conn *c)
 {
     if (!list_linked(&c->due) && !(c->flags & (CF_CONGESTED | CF_MOVING)) &&
@@ -56,9 +44,6 @@ void conn_mark_due(struct conn *c)
             loop_defer(s->opts.loop, &s->due_defer, net_is_due, s);
         }
         list_push(&s->due, &c->due);
-        if (c->tls) {
-            tls_near(c->tls);
-        }
     }
 }
 
@@ -215,17 +200,15 @@ static void sent(struct conn *c, size_t len, ssize_t result)
     }
 }
 
-/* Brings the session of one of those that are due near; gives the one behind it. */
-static const struct list *hint_session(const struct list *due, const struct list *at)
+void conn_sent_some(struct conn *c, const char *bytes, size_t len, ssize_t result)
 {
-    if (at == due) {
-        return due;
+    if (c->state != CONN_GONE && result >= 0) {
+        out_add(&c->server->pool, tls_out(c->tls), bytes + result, len - (size_t)result);
+        list_remove(&c->due);
+        became_congested(c, result > 0);
+    } else if (result < 0) {
+        sent(c, len, result);
     }
-    const struct conn *c = containerof(at, struct conn, due);
-    if (c->tls) {
-        tls_soon(c->tls);
-    }
-    return at->next;
 }
 
 static void flush_batch(struct net_server *s, struct list *due)
@@ -233,13 +216,9 @@ static void flush_batch(struct net_server *s, struct list *due)
     struct conn *conns[FLUSH_BATCH];
     struct stream_out outs[FLUSH_BATCH];
     size_t count = 0;
-    const struct list *ahead = due->next;
-    for (int i = 0; i < SESSIONS_AHEAD; i++) {
-        ahead = hint_session(due, ahead);
-    }
-    while (count < FLUSH_BATCH && !list_empty(due)) {
-        ahead = hint_session(due, ahead);
-        struct conn *c = containerof(list_pop(due), struct conn, due);
+    struct list *it;
+    while (count < FLUSH_BATCH && (it = list_pop(due))) {
+        struct conn *c = containerof(it, struct conn, due);
         struct str bytes = wire_bytes(c);
         if (bytes.len) {
             conns[count] = c;
@@ -247,18 +226,12 @@ static void flush_batch(struct net_server *s, struct list *due)
                 .stream = &c->stream, .bytes = bytes.ptr, .len = (uint32_t)bytes.len};
         } else if (!conn_pending(c)) {
             emptied(c);
-            ahead = due->next; /* its handler may have dropped whoever was there */
         }
     }
     if (count) {
         stream_send_many(s->opts.loop, outs, count);
     }
     for (size_t i = 0; i < count; i++) {
-        if (i + OUTCOMES_AHEAD < count) { /* the sends have pushed these out of the cache, too */
-            prefetch(conns[i + OUTCOMES_AHEAD]);
-            prefetch((const char *)conns[i + OUTCOMES_AHEAD] + CACHE_LINE);
-            prefetch(outs[i + OUTCOMES_AHEAD].bytes - sizeof(struct out));
-        }
         sent(conns[i], outs[i].len, outs[i].result);
     }
 }
@@ -329,6 +302,9 @@ static bool send_now(struct conn *c)
 
 void conn_write_now(struct conn *c, struct str bytes)
 {
+    if (c->flags & CF_LENT) {
+        (void)conn_flush_lent(c->server);
+    }
     conn_write(c, bytes);
     if (c->state >= CONN_WS_CLOSING || (c->flags & CF_CONGESTED)) {
         return;
@@ -342,7 +318,10 @@ void conn_write_now(struct conn *c, struct str bytes)
     }
 }
 
-void net_flush(struct net_server *s)
+bool net_flush(struct net_server *s)
 {
+    bool all = conn_flush_lent(s) && !s->not_lent && list_empty(&s->due);
+    s->not_lent = false;
     (void)conn_flush_due(s);
+    return all;
 }

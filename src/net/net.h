@@ -161,12 +161,15 @@ void conn_write(struct conn *c, struct str bytes);
 /* The same, and tries the socket at once instead of at the end of the turn. When conn_pending() is
  * not 0 after it, `drained` will be called (and `congested` is not). */
 void conn_write_now(struct conn *c, struct str bytes);
-/* A conn_write() for that user follows soon: a hint that brings its conn near and reads nothing. A
- * user without a conn does no harm. */
+/* As conn_write() for one of many, and the bytes stay where they are until net_flush(), which
+ * follows before anything else happens. Only there it is said whether the socket took them. */
+void conn_lend(struct conn *c, struct str bytes);
+/* A conn_write() or conn_lend() for that user follows soon: a hint that brings its conn near and
+ * reads nothing. A user without a conn does no harm. */
 void conn_soon(const void *user);
 /* Sends what is queued on all conns now, in batches; the end of each turn does it by itself.
- * Handlers are called from inside. */
-void net_flush(struct net_server *s);
+ * Handlers are called from inside. False: some conn may have bytes waiting, or have ended. */
+bool net_flush(struct net_server *s);
 /* One WebSocket message; compressed when negotiated, `compress` and long enough. */
 void conn_send_ws(struct conn *c, enum ws_opcode opcode, struct str payload, bool compress);
 /* Sends a ping with that payload. */

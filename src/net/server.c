@@ -76,6 +76,7 @@ void net_server_free(struct net_server *s)
     deflater_free(s->deflater);
     inflater_free(s->inflater);
     mem_free(s->plain);
+    mem_free(s->lending);
     mem_free(s);
 }
 

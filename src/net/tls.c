@@ -21,18 +21,25 @@ struct tls_session {
     SSL *ssl;
     struct out_pool *pool;
     struct out *cipher;
+    struct target *target; /* while tls_write_to() is under way */
     const BIO *bio;
     const char *resumption; /* where it was when the handshake ended: to be hinted at only */
     struct tls_memory ciphers;
     bool writes_first; /* the keys of what we write were made before those of what we read */
     bool ready;        /* the handshake is over; there is no second one */
-    bool small;        /* records are limited to SMALL_RECORD */
+    bool small;        /* records are limited to TLS_SMALL */
     const char *in;    /* arrived, not read yet */
     size_t in_len;
     const char *error;
 };
 
-enum { SMALL_RECORD = 512, LARGE_RECORD = 16384 };
+enum { LARGE_RECORD = 16384 };
+
+/* Where tls_write_to() wants the records. */
+struct target {
+    char *bytes;
+    size_t cap, len;
+};
 
 /* ---- the BIO ---- */
 
@@ -55,8 +62,18 @@ static int bio_write(BIO *bio, const char *from, size_t len, size_t *put)
 {
     struct tls_session *t = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    out_add(t->pool, &t->cipher, from, len);
+    struct target *to = t->target;
     *put = len;
+    if (to && !t->cipher && len <= to->cap - to->len) {
+        memcpy(to->bytes + to->len, from, len);
+        to->len += len;
+        return 1;
+    }
+    if (to) { /* it waits with what came before it */
+        out_add(t->pool, &t->cipher, to->bytes, to->len);
+        to->len = 0;
+    }
+    out_add(t->pool, &t->cipher, from, len);
     return 1;
 }
 
@@ -277,9 +294,9 @@ bool tls_ready(const struct tls_session *t)
  * under 1 KiB costs the allocator next to nothing, one of 17 KiB as much as enciphering 200 B. */
 static void fit_records(struct tls_session *t, size_t len)
 {
-    bool small = len <= SMALL_RECORD;
+    bool small = len <= TLS_SMALL;
     if (t->small != small) {
-        long most = small ? SMALL_RECORD : LARGE_RECORD;
+        long most = small ? TLS_SMALL : LARGE_RECORD;
         (void)SSL_set_max_send_fragment(t->ssl, most);
         (void)SSL_set_split_send_fragment(t->ssl, most);
         t->small = small;
@@ -334,6 +351,21 @@ size_t tls_write(struct tls_session *t, const char *bytes, size_t len)
         ERR_clear_error();
         return 0;
     }
+    return took;
+}
+
+bool tls_is_clear(const struct tls_session *t)
+{
+    return t->ready && !t->cipher;
+}
+
+size_t tls_write_to(struct tls_session *t, struct str bytes, char *out, size_t cap, size_t *put)
+{
+    struct target target = {.bytes = out, .cap = cap};
+    t->target = &target;
+    size_t took = tls_write(t, bytes.ptr, bytes.len);
+    t->target = NULL;
+    *put = target.len;
     return took;
 }
 

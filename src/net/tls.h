@@ -9,6 +9,9 @@
 
 struct tls_session;
 
+/* Up to here what is written goes into one record. */
+#define TLS_SMALL 512
+
 /* A client's context. Checks the server's certificate against those of `ca_file` (PEM); NULL: not
  * at all, which only a load test of one's own server may do. */
 enum err tls_context_new_client(const char *ca_file, struct tls_context **out,
@@ -33,6 +36,12 @@ void tls_near(const struct tls_session *t);
 void tls_soon(const struct tls_session *t);
 /* Encrypts; gives the bytes taken, 0 before the handshake is done or when broken. */
 size_t tls_write(struct tls_session *t, const char *bytes, size_t len);
+/* The handshake is done, and nothing waits in tls_out(). */
+bool tls_is_clear(const struct tls_session *t);
+/* As tls_write(), of a clear session, for at most TLS_SMALL bytes, and what is to be sent goes to
+ * `out`, which has room for `cap`: *put bytes. 0 of them and some taken: it did not fit, and waits
+ * in tls_out(). */
+size_t tls_write_to(struct tls_session *t, struct str bytes, char *out, size_t cap, size_t *put);
 /* Writes close_notify. */
 void tls_end(struct tls_session *t);
 /* Ciphertext that has to be sent. */

@@ -113,13 +113,16 @@ static inline void rig_queue(struct member *m, struct str bytes)
     }
 }
 
-static inline void rig_flush(void *self)
+static inline bool rig_flush(void *self)
 {
     struct rig *rig = self;
+    bool all = true;
     for (size_t i = 0; i < rig->queued_count; i++) {
         rig_take(rig->queued[i]);
+        all = all && rig->queued[i]->waiting.len == 0 && !rig->queued[i]->broken;
     }
     rig->queued_count = 0;
+    return all;
 }
 
 static inline void rig_soon(struct member *m)
