@@ -64,6 +64,7 @@ struct group {
     uint32_t stalled;
     /* the log */
     struct buf bytes;
+    bool lent;        /* `bytes` are read until the owner's flush: they stay, whoever leaves */
     uint64_t base;    /* absolute position of bytes.ptr[0] */
     uint64_t top_seq; /* highest of all that was ever appended */
     struct log_entry *entries;

@@ -82,6 +82,7 @@ static size_t send_many_through_owner(struct group *g, size_t budget)
         f->opts.ops->soon(g->live[i].member);
     }
     group_pin(g); /* whoever is cut for having too much waiting leaves in between */
+    g->lent = true;
     while (g->next < g->live_count && n < most) {
         struct place *p = &g->live[g->next];
         if (p->stream || !is_small(g, p->pos)) {
@@ -101,6 +102,10 @@ static size_t send_many_through_owner(struct group *g, size_t budget)
     }
     f->stats.sends += n;
     bool all = f->opts.ops->flush(f->opts.self);
+    g->lent = false;
+    if (g->live_count == 0) {
+        group_empty_log(g);
+    }
     for (size_t i = 0; i < n && !all; i++) {
         struct member *m = members[i];
         if (m->state == MEMBER_LIVE && m->group == g && f->opts.ops->pending(m) > 0) {

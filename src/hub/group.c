@@ -192,7 +192,7 @@ void group_remove_live(struct group *g, struct member *m)
     }
     move_place(g, --g->live_count, hole);
     m->state = MEMBER_NONE;
-    if (g->live_count == 0) {
+    if (g->live_count == 0 && !g->lent) {
         group_empty_log(g);
     }
 }

@@ -6,8 +6,8 @@
 #include "net/conn.h"
 #include "net/tls.h"
 
-/* Not so many ahead that the first are gone from the cache again by then: of a session it is some 40
- * lines. The second is for what has to be read to know where they are. */
+/* Not so many ahead that the first are gone from the cache again by then: of a session it is some
+ * 40 lines. The second is for what has to be read to know where they are. */
 enum { SESSIONS_AHEAD = 8, NEAR_AHEAD = 16 };
 enum { LENT_MAX = 256, RECORD_ROOM = TLS_SMALL + 256 };
 

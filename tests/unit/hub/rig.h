@@ -32,8 +32,9 @@ struct rig {
     struct channel_info channels[16];
     size_t channel_count;
     uint64_t seq;
-    size_t polled;              /* calls */
-    struct client *queued[256]; /* by rig_queue, until rig_flush */
+    size_t polled;                /* calls */
+    struct client *queued[256];   /* by rig_queue, until rig_flush */
+    struct str queued_bytes[256]; /* where they lie, until then */
     size_t queued_count;
 };
 
@@ -105,8 +106,7 @@ static inline void rig_queue(struct member *m, struct str bytes)
     assert_int_equal(c->waiting.len, 0); /* bytes must not overtake each other */
     assert_true(c->hinted);
     c->hinted = false;
-    buf_add_str(&c->waiting, bytes);
-    c->most = max_size(c->most, c->waiting.len);
+    c->rig->queued_bytes[c->rig->queued_count] = bytes;
     c->rig->queued[c->rig->queued_count++] = c;
     if (c->leaves_on_write) {
         fanout_leave(c->rig->fanout, m);
@@ -118,8 +118,11 @@ static inline bool rig_flush(void *self)
     struct rig *rig = self;
     bool all = true;
     for (size_t i = 0; i < rig->queued_count; i++) {
-        rig_take(rig->queued[i]);
-        all = all && rig->queued[i]->waiting.len == 0 && !rig->queued[i]->broken;
+        struct client *c = rig->queued[i];
+        buf_add_str(&c->waiting, rig->queued_bytes[i]);
+        c->most = max_size(c->most, c->waiting.len);
+        rig_take(c);
+        all = all && c->waiting.len == 0 && !c->broken;
     }
     rig->queued_count = 0;
     return all;

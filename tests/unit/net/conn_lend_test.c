@@ -110,7 +110,8 @@ static void who_leaves_before_the_flush_harms_nobody(void **state)
     world_free(w);
 }
 
-/* What a full socket did not take comes in order when there is room again; others are not held up. */
+/* What a full socket did not take comes in order when there is room again; others are not held up.
+ */
 static void the_rest_waits_for_a_reader_that_stops(void **state)
 {
     struct world *w = world_new(state, 2);
@@ -160,8 +161,10 @@ static void a_conn_without_tls_is_written_to(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(what_is_lent_reaches_everybody),          BOTH(nothing_overtakes_what_is_lent),
-        BOTH(who_leaves_before_the_flush_harms_nobody), BOTH(the_rest_waits_for_a_reader_that_stops),
+        BOTH(what_is_lent_reaches_everybody),
+        BOTH(nothing_overtakes_what_is_lent),
+        BOTH(who_leaves_before_the_flush_harms_nobody),
+        BOTH(the_rest_waits_for_a_reader_that_stops),
         BOTH(a_conn_without_tls_is_written_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
