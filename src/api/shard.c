@@ -288,7 +288,7 @@ static struct sio_client *sio_of_member(struct member *m)
 static void member_write(struct member *m, struct str bytes)
 {
     if (sio_of_member(m)) {
-        sio_client_write(sio_of_member(m), bytes, conn_write_now);
+        sio_client_write(sio_of_member(m), bytes, true);
     } else {
         conn_write_now(conn_of_member(m), bytes);
     }
@@ -298,7 +298,7 @@ static void member_queue(struct member *m, struct str bytes)
 {
     struct sio_client *client = sio_of_member(m);
     if (client) {
-        sio_client_write(client, bytes, conn_lend);
+        sio_client_write(client, bytes, false);
         client->shard->sio_queued = true;
     } else {
         conn_lend(conn_of_member(m), bytes);

@@ -14,14 +14,16 @@ static struct metric resumed_total = METRIC_COUNTER("coincast_socketio_resumed_t
 
 /* ---- the fan-out's way to a client ---- */
 
-void sio_client_write(struct sio_client *client, struct str bytes, sio_write_fn write)
+void sio_client_write(struct sio_client *client, struct str bytes, bool now)
 {
     struct engine_session *session = sio_session(socket_of(client));
     struct conn *c = engine_session_conn(session);
     if (client->form == FORM_SIO_PACKETS) {
         engine_write_packets(session, str_from(bytes, 1)); /* without the first separator */
+    } else if (c && now) {
+        conn_write_now(c, bytes);
     } else if (c) {
-        write(c, bytes);
+        conn_write(c, bytes);
     }
 }
 
@@ -128,7 +130,7 @@ static void welcome_back(struct sio_client *client, const struct sio_state *stat
 {
     bool at_once = missed.len <= CATCH_UP_AT_ONCE;
     if (missed.len && at_once) {
-        sio_client_write(client, missed, conn_write);
+        sio_client_write(client, missed, false);
     }
     memcpy(client->pid, state->pid, sizeof(client->pid));
     client->session.authorized = client->session.authorized || state->authorized;

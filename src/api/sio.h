@@ -35,10 +35,8 @@ void sio_shard_request(struct api_shard *s, struct conn *c, const struct http_re
                        struct str body);
 /* Tells all clients that the server goes, and lets them go. */
 void sio_shard_drain(struct api_shard *s);
-/* What fanout_ops do for a client. `write` is conn_write() or one of its kind: where it has a conn.
- */
-typedef void (*sio_write_fn)(struct conn *c, struct str bytes);
-void sio_client_write(struct sio_client *client, struct str bytes, sio_write_fn write);
+/* What fanout_ops do for a client. */
+void sio_client_write(struct sio_client *client, struct str bytes, bool now);
 size_t sio_client_pending(struct sio_client *client);
 void sio_client_broken(struct sio_client *client);
 /* A conn of a client is full. */

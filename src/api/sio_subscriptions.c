@@ -130,7 +130,7 @@ void give_first(struct sio_client *client, const struct wanted *w)
     (void)fanout_collect(client->shard->fanout, w->subs, w->count, NULL, true, client->form, &first,
                          &resume);
     if (first.len) {
-        sio_client_write(client, buf_str(&first), conn_write);
+        sio_client_write(client, buf_str(&first), false);
     }
     buf_fini(&first);
     give_way(client);
