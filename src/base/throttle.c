@@ -2,8 +2,8 @@
  * ITU-T I.371). A token taken puts it off by the time in which one is gained; it may lie at most
  * the gain of a whole burst ahead.
  *
- * Two threads that meet in a place, or find one for the same key, at the same moment, may give a
- * token too many: no harm. SPDX-License-Identifier: MIT */
+ * Where two threads find another place for the same key at the same moment, a token too many may be
+ * given: no harm. SPDX-License-Identifier: MIT */
 #include "base/throttle.h"
 
 #include "base/alloc.h"
@@ -41,21 +41,34 @@ void throttle_free(struct throttle *t)
 static struct slot *slot_of(struct throttle *t, uint64_t key, uint64_t now_us)
 {
     struct slot *set = &t->slots[(key >> 32) % SETS * WAYS];
-    struct slot *best = NULL;
-    uint64_t best_us = UINT64_MAX;
-    for (size_t i = 0; i < WAYS; i++) {
-        if (__atomic_load_n(&set[i].key, __ATOMIC_RELAXED) == key) {
-            return &set[i];
+    for (;;) {
+        struct slot *best = NULL;
+        uint64_t best_us = UINT64_MAX, best_key = 0;
+        for (size_t i = 0; i < WAYS; i++) {
+            uint64_t theirs = __atomic_load_n(&set[i].key, __ATOMIC_RELAXED);
+            if (theirs == key) {
+                return &set[i];
+            }
+            /* Nobody's first: in one just claimed no token may have been counted yet. */
+            uint64_t full_us =
+                theirs ? max_u64(__atomic_load_n(&set[i].full_us, __ATOMIC_RELAXED), 1) : 0;
+            if (full_us < best_us) {
+                best_us = full_us;
+                best_key = theirs;
+                best = &set[i];
+            }
         }
-        uint64_t full_us = __atomic_load_n(&set[i].full_us, __ATOMIC_RELAXED);
-        if (full_us < best_us) {
-            best_us = full_us;
-            best = &set[i];
+        /* Whoever comes second looks again, and finds it. A time that has passed is as good as now:
+         * nothing is written over what another thread takes meanwhile. */
+        if (__atomic_compare_exchange_n(&best->key, &best_key, key, false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED)) {
+            if (best_us > now_us) {
+                __atomic_compare_exchange_n(&best->full_us, &best_us, now_us, false,
+                                            __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+            }
+            return best;
         }
     }
-    __atomic_store_n(&best->key, key, __ATOMIC_RELAXED);
-    __atomic_store_n(&best->full_us, now_us, __ATOMIC_RELAXED);
-    return best;
 }
 
 bool throttle_take(struct throttle *t, struct str key, uint64_t now_us, uint64_t *wait_us)

@@ -90,6 +90,38 @@ TEST(threads_share_one_bucket)
     throttle_free(t);
 }
 
+enum { NEW_KEYS = 3000 };
+
+static void take_of_each(void *arg)
+{
+    struct taker *self = arg;
+    uint64_t wait_us = 0;
+    for (uint32_t i = 0; i < NEW_KEYS; i++) {
+        self->taken += take_all(self->t, str_make((const char *)&i, sizeof(i)), SECOND, &wait_us);
+    }
+}
+
+/* The first requests of an address come to several threads at once. */
+TEST(threads_that_meet_a_new_key_give_no_more_than_its_burst)
+{
+    struct taker takers[3];
+    struct thread *threads[ARRAY_LEN(takers)];
+    for (int round = 0; round < 5; round++) {
+        struct throttle *t = throttle_new(1, 2);
+        unsigned all = 0;
+        for (size_t i = 0; i < ARRAY_LEN(takers); i++) {
+            takers[i] = (struct taker){.t = t};
+            assert_ok(thread_start("taker", take_of_each, &takers[i], &threads[i]));
+        }
+        for (size_t i = 0; i < ARRAY_LEN(takers); i++) {
+            thread_join(threads[i]);
+            all += takers[i].taken;
+        }
+        assert_int_equal(all, 2 * NEW_KEYS);
+        throttle_free(t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -97,6 +129,7 @@ int main(void)
         cmocka_unit_test(a_clock_that_is_a_little_behind_on_another_thread_does_no_harm),
         cmocka_unit_test(many_keys_have_room_and_refuse_nobody_for_anothers_doing),
         cmocka_unit_test(threads_share_one_bucket),
+        cmocka_unit_test(threads_that_meet_a_new_key_give_no_more_than_its_burst),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
