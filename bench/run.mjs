@@ -63,7 +63,7 @@ function plan(mode, present) {
       ["memory", sections.memory, { names: [...COINCAST, "bare send, coalescing"] }],
       ["memory", sections.memory, { names: COINCAST, tls: true }],
       ["deflate", sections.deflate, { rotations: 2, names: COINCAST, payloads: [200, 4096], seconds: 1 }],
-      ["tls", sections.tls, { rotations: 3, names: COINCAST, seconds: 1 }],
+      ["tls", sections.tls, { rotations: 7, names: COINCAST, seconds: 1 }],
       ["shards", sections.shards, { rotations: 2, seconds: 1 }],
       ["stalled", sections.stalled, { rotations: 3, names: COINCAST, seconds: 2 }],
       ["own", sections.ownCode, { names: COINCAST, seconds: 2 }],

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/alloc.h"
 
+#include "base/slab.h"
+
 #include <malloc.h>
 
 static void out_of_memory(size_t size)
@@ -66,8 +68,8 @@ extern size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak)
 size_t mem_in_use(void)
 {
     if (__sanitizer_get_current_allocated_bytes) {
-        return __sanitizer_get_current_allocated_bytes();
+        return __sanitizer_get_current_allocated_bytes() + slabs_in_use();
     }
     struct mallinfo2 info = mallinfo2();
-    return info.uordblks + info.hblkhd;
+    return info.uordblks + info.hblkhd + slabs_in_use();
 }

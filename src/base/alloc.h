@@ -14,7 +14,8 @@ void *mem_array(size_t count, size_t size) __attribute__((malloc, returns_nonnul
 void mem_free(void *owned_ptr);
 /* A heap copy of `len` bytes with a NUL behind them. */
 char *mem_copy_text(const char *text, size_t len) __attribute__((malloc, returns_nonnull));
-/* Bytes handed out by the heap now, of the whole process; also under the sanitizers' own heaps. */
+/* Bytes handed out by the heap and by slabs now, of the whole process; also under the sanitizers'
+ * own heaps. */
 size_t mem_in_use(void);
 
 #endif

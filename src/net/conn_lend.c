@@ -7,8 +7,8 @@
 #include "net/tls.h"
 
 /* Not so many ahead that the first are gone from the cache again by then: of a session it is some
- * 40 lines. The second is for what has to be read to know where they are. */
-enum { SESSIONS_AHEAD = 8, NEAR_AHEAD = 16 };
+ * 40 lines. NEAR_AHEAD is for the one that has to be read to know where they are. */
+enum { SOON_AHEAD = 8, NEAR_AHEAD = 16 };
 enum { LENT_MAX = 256, RECORD_ROOM = TLS_SMALL + 256 };
 
 struct lending {
@@ -53,24 +53,22 @@ void conn_lend(struct conn *c, struct str bytes)
     s->lending->lent[s->lending->count++] = (struct lent){c, bytes};
 }
 
-static void hint(const struct lending *l, size_t i)
+static const struct tls_session *session(const struct lending *l, size_t i)
 {
-    if (i + NEAR_AHEAD < l->count) {
-        tls_near(l->lent[i + NEAR_AHEAD].conn->tls);
-    }
-    if (i + SESSIONS_AHEAD < l->count) {
-        tls_soon(l->lent[i + SESSIONS_AHEAD].conn->tls);
-    }
+    return i < l->count ? l->lent[i].conn->tls : NULL;
 }
 
 /* Puts the record behind those that are there; gives its length, 0 when it goes another way. */
-static size_t encipher(struct conn *c, struct str bytes, char *out)
+static size_t encipher(struct conn *c, struct str bytes, char *out, const struct tls_session *soon)
 {
     size_t put = 0;
     if (c->state >= CONN_LINGERING) {
         return 0;
     }
-    size_t took = tls_is_clear(c->tls) ? tls_write_to(c->tls, bytes, out, RECORD_ROOM, &put) : 0;
+    size_t took = 0;
+    if (tls_is_clear(c->tls)) {
+        took = tls_write_to(c->tls, bytes, out, RECORD_ROOM, &put, soon);
+    }
     if (took < bytes.len || !put) {
         conn_queue(c, bytes.ptr + took, bytes.len - took);
         conn_mark_due(c);
@@ -89,14 +87,17 @@ bool conn_flush_lent(struct net_server *s)
     for (size_t i = 0; i < min_size(NEAR_AHEAD, l->count); i++) {
         tls_near(l->lent[i].conn->tls);
     }
-    for (size_t i = 0; i < min_size(SESSIONS_AHEAD, l->count); i++) {
+    for (size_t i = 0; i < min_size(SOON_AHEAD, l->count); i++) {
         tls_soon(l->lent[i].conn->tls);
     }
     for (size_t i = 0; i < l->count; i++) {
         struct conn *c = l->lent[i].conn;
-        hint(l, i);
+        const struct tls_session *near = session(l, i + NEAR_AHEAD);
+        if (near) {
+            tls_near(near);
+        }
         c->flags &= ~(uint32_t)CF_LENT;
-        size_t len = encipher(c, l->lent[i].bytes, l->records + used);
+        size_t len = encipher(c, l->lent[i].bytes, l->records + used, session(l, i + SOON_AHEAD));
         if (len) {
             l->conns[n] = c;
             l->outs[n++] = (struct stream_out){

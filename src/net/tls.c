@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "net/tls_memory.h"
 
+#include <assert.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -18,28 +19,69 @@ struct tls_context {
 };
 
 struct tls_session {
+    /* What a write touches is one cache line. */
     SSL *ssl;
-    struct out_pool *pool;
     struct out *cipher;
     struct target *target; /* while tls_write_to() is under way */
-    const BIO *bio;
-    const char *resumption; /* where it was when the handshake ended: to be hinted at only */
-    struct tls_memory ciphers;
-    bool writes_first; /* the keys of what we write were made before those of what we read */
-    bool ready;        /* the handshake is over; there is no second one */
-    bool small;        /* records are limited to TLS_SMALL */
-    const char *in;    /* arrived, not read yet */
+    struct {               /* to be hinted at only */
+        const BIO *bio;
+        const char *resumption; /* where it was when the handshake ended */
+        const char *context, *state;
+    } hints;
+    bool ready; /* the handshake is over; there is no second one */
+    bool small; /* records are limited to TLS_SMALL */
+
+    struct out_pool *pool;
+    struct tls_memory ciphers; /* of the handshake */
+    const char *in;            /* arrived, not read yet */
     size_t in_len;
     const char *error;
 };
 
+static_assert(offsetof(struct tls_session, pool) <= CACHE_LINE, "one cache line");
+
 enum { LARGE_RECORD = 16384 };
 
-/* Where tls_write_to() wants the records. */
+/* Where tls_write_to() wants the records, and who comes soon. */
 struct target {
     char *bytes;
     size_t cap, len;
+    const struct tls_session *soon;
 };
+
+/* ---- hints ---- */
+
+void tls_near(const struct tls_session *t)
+{
+    prefetch(t);
+}
+
+static void session_soon(const struct tls_session *t)
+{
+    /* Where in the library's session a write reads and changes something (OpenSSL 3.0; valgrind
+     * --tool=lackey --trace-mem=yes over one SSL_write_ex() tells). With another version they are
+     * other lines of the same memory: no gain, no harm. */
+    static const uint16_t touched[] = {0x000, 0x044, 0x084, 0x0a9,  0x180,  0x1ac, 0x2e0,
+                                       0x4c0, 0x868, 0x890, 0x918,  0x9f0,  0xa18, 0xa9c,
+                                       0xba4, 0xc70, 0xcc0, 0x1cb8, 0x1cf0, 0x1d50};
+    const char *session = (const char *)t->ssl;
+    for (size_t i = 0; i < ARRAY_LEN(touched); i++) {
+        prefetch(session + touched[i]);
+    }
+}
+
+static void rest_soon(const struct tls_session *t)
+{
+    prefetch(t->hints.bio);
+    prefetch(t->hints.resumption + 0x368);
+    tls_memory_soon(t->hints.context, t->hints.state);
+}
+
+void tls_soon(const struct tls_session *t)
+{
+    session_soon(t);
+    rest_soon(t);
+}
 
 /* ---- the BIO ---- */
 
@@ -64,6 +106,10 @@ static int bio_write(BIO *bio, const char *from, size_t len, size_t *put)
     BIO_clear_retry_flags(bio);
     struct target *to = t->target;
     *put = len;
+    if (to && to->soon) {
+        rest_soon(to->soon);
+        to->soon = NULL;
+    }
     if (to && !t->cipher && len <= to->cap - to->len) {
         memcpy(to->bytes + to->len, from, len);
         to->len += len;
@@ -193,6 +239,7 @@ enum err tls_context_new_client(const char *ca_file, struct tls_context **out, s
 {
     struct tls_context *t = mem_zero(sizeof(*t));
     enum err e = OK;
+    tls_memory_learn();
     ERR_clear_error();
     t->client = true;
     t->ssl = SSL_CTX_new(TLS_client_method());
@@ -224,15 +271,18 @@ void tls_context_free(struct tls_context *t)
 
 struct tls_session *tls_session_new(struct tls_context *context, struct out_pool *pool)
 {
-    struct tls_session *t = mem_zero(sizeof(*t));
-    t->pool = pool;
-    t->error = "";
-    t->ssl = SSL_new(context->ssl);
+    struct tls_memory ciphers = {0};
+    tls_memory_watch(&ciphers);
+    struct tls_session *t = OPENSSL_zalloc(sizeof(*t));
+    SSL *ssl = SSL_new(context->ssl);
     BIO *bio = BIO_new(context->bio);
-    if (!t->ssl || !bio) {
+    tls_memory_watch(NULL);
+    if (!t || !ssl || !bio) {
         abort(); /* memory is gone */
     }
-    t->bio = bio;
+    t->pool = pool;
+    t->error = "";
+    t->ssl = ssl;
     BIO_set_data(bio, t);
     BIO_set_init(bio, 1);
     SSL_set_bio(t->ssl, bio, bio);
@@ -249,7 +299,7 @@ void tls_session_free(struct tls_session *t)
     if (t) {
         SSL_free(t->ssl);
         out_release(t->pool, &t->cipher);
-        mem_free(t);
+        OPENSSL_free(t);
     }
 }
 
@@ -303,39 +353,16 @@ static void fit_records(struct tls_session *t, size_t len)
     }
 }
 
-void tls_near(const struct tls_session *t)
-{
-    prefetch(t);
-    prefetch(&t->small);
-}
-
-void tls_soon(const struct tls_session *t)
-{
-    /* Where in the library's session a write reads and changes something (OpenSSL 3.0; valgrind
-     * --tool=lackey --trace-mem=yes over one SSL_write_ex() tells). With another version they are
-     * other lines of the same memory: no gain, no harm. */
-    static const uint16_t touched[] = {0x000, 0x044, 0x084, 0x0a9,  0x180,  0x1ac, 0x2e0,
-                                       0x4c0, 0x868, 0x890, 0x918,  0x9f0,  0xa18, 0xa9c,
-                                       0xba4, 0xc70, 0xcc0, 0x1cb8, 0x1cf0, 0x1d50};
-    const char *session = (const char *)t->ssl;
-    if (!t->ready) {
-        return;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(touched); i++) {
-        prefetch(session + touched[i]);
-    }
-    prefetch(t->bio);
-    prefetch(t->resumption + 0x368);
-    tls_memory_soon(&t->ciphers, t->writes_first);
-}
-
 static void became_ready(struct tls_session *t)
 {
     t->ready = true;
-    t->resumption = (const char *)SSL_get0_session(t->ssl);
     /* A server of TLS 1.3 makes the keys of what it writes first, one of 1.2 those of what it
      * reads. */
-    t->writes_first = SSL_version(t->ssl) == TLS1_3_VERSION;
+    int which = SSL_version(t->ssl) == TLS1_3_VERSION;
+    t->hints.bio = SSL_get_wbio(t->ssl);
+    t->hints.resumption = (const char *)SSL_get0_session(t->ssl);
+    t->hints.context = t->ciphers.contexts[which];
+    t->hints.state = t->ciphers.states[which];
 }
 
 size_t tls_write(struct tls_session *t, const char *bytes, size_t len)
@@ -359,9 +386,13 @@ bool tls_is_clear(const struct tls_session *t)
     return t->ready && !t->cipher;
 }
 
-size_t tls_write_to(struct tls_session *t, struct str bytes, char *out, size_t cap, size_t *put)
+size_t tls_write_to(struct tls_session *t, struct str bytes, char *out, size_t cap, size_t *put,
+                    const struct tls_session *soon)
 {
-    struct target target = {.bytes = out, .cap = cap};
+    struct target target = {.bytes = out, .cap = cap, .soon = soon};
+    if (soon) {
+        session_soon(soon);
+    }
     t->target = &target;
     size_t took = tls_write(t, bytes.ptr, bytes.len);
     t->target = NULL;

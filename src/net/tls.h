@@ -29,9 +29,9 @@ void tls_feed(struct tls_session *t, const char *bytes, size_t len);
 enum err tls_read(struct tls_session *t, char *out, size_t cap, size_t *got) MUST_CHECK;
 /* The handshake is done. */
 bool tls_ready(const struct tls_session *t);
-/* A write follows: tls_near() as soon as that is known, tls_soon() a few sessions before it. Hints,
- * they bring near what the write will touch: between two messages to the same client thousands of
- * sends push all of it out of the cache. */
+/* A write follows: tls_near() some sessions before tls_soon(), which reads the session, and that a
+ * few before the write. Hints, they bring near what the write will touch: between two messages to
+ * the same client thousands of sends push all of it out of the cache. */
 void tls_near(const struct tls_session *t);
 void tls_soon(const struct tls_session *t);
 /* Encrypts; gives the bytes taken, 0 before the handshake is done or when broken. */
@@ -40,8 +40,10 @@ size_t tls_write(struct tls_session *t, const char *bytes, size_t len);
 bool tls_is_clear(const struct tls_session *t);
 /* As tls_write(), of a clear session, for at most TLS_SMALL bytes, and what is to be sent goes to
  * `out`, which has room for `cap`: *put bytes. 0 of them and some taken: it did not fit, and waits
- * in tls_out(). */
-size_t tls_write_to(struct tls_session *t, struct str bytes, char *out, size_t cap, size_t *put);
+ * in tls_out(). Gives tls_soon()'s hints for `soon` on the way, half of them before and half after
+ * enciphering, for at once they are more than a processor fetches at a time; NULL: for nobody. */
+size_t tls_write_to(struct tls_session *t, struct str bytes, char *out, size_t cap, size_t *put,
+                    const struct tls_session *soon);
 /* Writes close_notify. */
 void tls_end(struct tls_session *t);
 /* Ciphertext that has to be sent. */

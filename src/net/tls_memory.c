@@ -1,16 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/tls_memory.h"
 
+#include "base/slab.h"
 #include "net/net.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <stdatomic.h>
+
+/* There in builds with AddressSanitizer only. */
+extern void __asan_init(void) __attribute__((weak));
+
+enum { SESSIONS_ROOM = 1 << 30 }; /* some 50,000 sessions; more are the heap's */
 
 static _Thread_local struct tls_memory *watching;
 static bool told; /* the library allocates through us */
+static bool learned;
 static _Thread_local bool learning;
 static size_t first, largest; /* of what came while learning */
 static size_t context_bytes, state_bytes;
+static struct slab *_Atomic kept;
 
 static void note(struct tls_memory *m, const char *p, size_t bytes)
 {
@@ -27,11 +36,21 @@ static void note(struct tls_memory *m, const char *p, size_t bytes)
     }
 }
 
+static bool is_kept(const void *p)
+{
+    struct slab *slab = atomic_load_explicit(&kept, memory_order_acquire);
+    return slab && slab_holds(slab, p);
+}
+
 static void *allocate(size_t bytes, const char *file, int line)
 {
     (void)file;
     (void)line;
-    void *p = bytes ? malloc(bytes) : NULL;
+    struct slab *slab = watching ? atomic_load_explicit(&kept, memory_order_acquire) : NULL;
+    void *p = slab && bytes ? slab_take(slab, bytes) : NULL;
+    if (!p && bytes) {
+        p = malloc(bytes);
+    }
     if (unlikely(watching != NULL)) {
         note(watching, p, bytes);
     }
@@ -46,7 +65,21 @@ static void release(void *p, const char *file, int line)
 {
     (void)file;
     (void)line;
-    free(p);
+    if (is_kept(p)) {
+        slab_give(kept, p);
+    } else {
+        free(p);
+    }
+}
+
+static void *move_out(void *old, size_t bytes)
+{
+    void *p = allocate(bytes, NULL, 0);
+    if (p) {
+        memcpy(p, old, min_size(bytes, slab_size_of(kept, old)));
+        slab_give(kept, old);
+    }
+    return p;
 }
 
 static void *reallocate(void *old, size_t bytes, const char *file, int line)
@@ -58,7 +91,7 @@ static void *reallocate(void *old, size_t bytes, const char *file, int line)
         release(old, file, line);
         return NULL;
     }
-    return realloc(old, bytes);
+    return is_kept(old) ? move_out(old, bytes) : realloc(old, bytes);
 }
 
 void tls_init(void)
@@ -66,20 +99,39 @@ void tls_init(void)
     told = CRYPTO_set_mem_functions(allocate, reallocate, release) == 1;
 }
 
+static void begin_to_learn(void)
+{
+    first = largest = 0;
+    learning = true;
+}
+
 /* The first cipher of a kind makes the library load that kind; the second takes its context, and
  * then nothing larger than its state. */
-void tls_memory_learn(void)
+static void learn_cipher(void)
 {
     static const unsigned char zero[32];
-    for (int round = 0; told && !state_bytes && round < 2; round++) {
-        learning = round == 1;
+    for (int round = 0; round < 2; round++) {
+        begin_to_learn();
         EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
-        if (EVP_EncryptInit_ex(cipher, EVP_aes_256_gcm(), NULL, zero, zero) == 1 && learning) {
+        int began = EVP_EncryptInit_ex(cipher, EVP_aes_256_gcm(), NULL, zero, zero);
+        learning = false;
+        if (began == 1 && round == 1) {
             context_bytes = first;
             state_bytes = largest;
         }
-        learning = false;
         EVP_CIPHER_CTX_free(cipher);
+    }
+}
+
+void tls_memory_learn(void)
+{
+    if (!told || learned) {
+        return;
+    }
+    learned = true;
+    learn_cipher();
+    if (!__asan_init) { /* which is to watch each object on its own */
+        atomic_store_explicit(&kept, slab_new(SESSIONS_ROOM), memory_order_release);
     }
 }
 
@@ -95,8 +147,8 @@ static void near(const char *p, size_t bytes)
     }
 }
 
-void tls_memory_soon(const struct tls_memory *m, int which)
+void tls_memory_soon(const char *context, const char *state)
 {
-    near(m->contexts[which], context_bytes);
-    near(m->states[which], state_bytes);
+    near(context, context_bytes);
+    near(state, state_bytes);
 }

@@ -1,5 +1,6 @@
-/* tls_memory: where OpenSSL keeps the state of a session's ciphers. The library does not say, but
- * what it allocates during the handshake tells: so that it can be brought near before a write.
+/* tls_memory: where OpenSSL keeps a session. What it allocates when one is made and during the
+ * handshake lies together, in a slab. That also tells where the state of its ciphers is, which the
+ * library does not say: so that it can be brought near before a write.
  * SPDX-License-Identifier: MIT */
 #ifndef NET_TLS_MEMORY_H
 #define NET_TLS_MEMORY_H
@@ -14,11 +15,12 @@ struct tls_memory {
 };
 
 /* Finds out how large they are, unless another part of the program used the library before
- * tls_init(): then nothing is noted. Before any session, on one thread. */
+ * tls_init(): then nothing is noted or kept together. Once, before any session. */
 void tls_memory_learn(void);
-/* What this thread makes the library allocate from now on is noted there; NULL: no more. */
+/* What this thread makes the library allocate from now on belongs to a session: it is kept with the
+ * others', and ciphers are noted there. NULL: no more. */
 void tls_memory_watch(struct tls_memory *m);
-/* Brings one context and its state near: `which` as above. */
-void tls_memory_soon(const struct tls_memory *m, int which);
+/* Brings a context and its state near; NULL: there is none. */
+void tls_memory_soon(const char *context, const char *state);
 
 #endif

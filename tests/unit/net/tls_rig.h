@@ -2,13 +2,11 @@
  * SPDX-License-Identifier: MIT */
 #ifndef TESTS_NET_TLS_RIG_H
 #define TESTS_NET_TLS_RIG_H
+#include "tests/lib/pem.h"
 #include "tests/unit/net/rig.h"
 
 #include <fcntl.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
-#include <sys/mman.h>
 
 #define UPGRADE                                                                    \
     "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" \
@@ -16,50 +14,9 @@
 
 static const uint8_t mask[4] = {9, 8, 7, 6};
 
-/* ---- a certificate, in memory ---- */
-
-struct pem {
-    int cert_fd, key_fd;
-    char cert[32], key[32];
-};
-
-static struct pem make_pem(void)
-{
-    struct pem p;
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *x = X509_new();
-    assert_true(key && x);
-    ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
-    X509_gmtime_adj(X509_getm_notBefore(x), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(x), 3600);
-    X509_set_pubkey(x, key);
-    X509_NAME *name = X509_get_subject_name(x);
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"localhost", -1, -1,
-                               0);
-    X509_set_issuer_name(x, name);
-    assert_true(X509_sign(x, key, EVP_sha256()) > 0);
-    p.cert_fd = memfd_create("cert", 0);
-    p.key_fd = memfd_create("key", 0);
-    FILE *cert = fdopen(dup(p.cert_fd), "w"), *pkey = fdopen(dup(p.key_fd), "w");
-    assert_true(cert && pkey);
-    assert_int_equal(PEM_write_X509(cert, x), 1);
-    assert_int_equal(PEM_write_PrivateKey(pkey, key, NULL, NULL, 0, NULL, NULL), 1);
-    fclose(cert), fclose(pkey);
-    snprintf(p.cert, sizeof(p.cert), "/proc/self/fd/%d", p.cert_fd);
-    snprintf(p.key, sizeof(p.key), "/proc/self/fd/%d", p.key_fd);
-    X509_free(x);
-    EVP_PKEY_free(key);
-    return p;
-}
-
-static void pem_close(const struct pem *p)
-{
-    close(p->cert_fd), close(p->key_fd);
-}
-
 static struct tls_context *make_context(void)
 {
-    struct pem p = make_pem();
+    struct pem p = pem_new();
     struct tls_context *t = NULL;
     struct buf error = {0};
     enum err e = tls_context_new(p.cert, p.key, &t, &error);

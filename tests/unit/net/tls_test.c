@@ -163,7 +163,7 @@ static void garbage_ends_with_an_alert(void **state)
 static void wrong_files_are_named(void **state)
 {
     (void)state;
-    struct pem a = make_pem(), b = make_pem();
+    struct pem a = pem_new(), b = pem_new();
     struct tls_context *t = NULL;
     struct buf error = {0};
     assert_int_equal(tls_context_new("no-such.pem", a.key, &t, &error), ERR_TLS);

@@ -4,13 +4,10 @@
 #include "tools/link.h"
 
 #include "net/net.h"
+#include "tests/lib/pem.h"
 
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -21,48 +18,13 @@ static struct {
     struct net_server *server;
     struct tls_context *tls;
     uint16_t port;
-    char cert[32], key[32];
-    int cert_fd, key_fd;
+    struct pem pem;
     struct link_kind kind;
     struct link link;
     struct buf sent, got;
     bool opened, closed, send_failed;
     const char *broken;
 } t;
-
-static void write_pem(EVP_PKEY *key, X509 *x)
-{
-    t.cert_fd = memfd_create("cert", MFD_CLOEXEC);
-    t.key_fd = memfd_create("key", MFD_CLOEXEC);
-    snprintf(t.cert, sizeof t.cert, "/proc/self/fd/%d", t.cert_fd);
-    snprintf(t.key, sizeof t.key, "/proc/self/fd/%d", t.key_fd);
-    FILE *cert = fopen(t.cert, "w"), *pkey = fopen(t.key, "w");
-    assert_non_null(cert);
-    assert_non_null(pkey);
-    assert_int_equal(PEM_write_X509(cert, x), 1);
-    assert_int_equal(PEM_write_PrivateKey(pkey, key, NULL, NULL, 0, NULL, NULL), 1);
-    fclose(cert);
-    fclose(pkey);
-}
-
-static void make_certificate(void)
-{
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *x = X509_new();
-    assert_non_null(key);
-    ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
-    X509_gmtime_adj(X509_getm_notBefore(x), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(x), 3600);
-    X509_set_pubkey(x, key);
-    X509_NAME *name = X509_get_subject_name(x);
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"localhost", -1, -1,
-                               0);
-    X509_set_issuer_name(x, name);
-    assert_true(X509_sign(x, key, EVP_sha256()) > 0);
-    write_pem(key, x);
-    X509_free(x);
-    EVP_PKEY_free(key);
-}
 
 static void on_request(void *self, struct conn *c, const struct http_request *r, struct str body)
 {
@@ -114,10 +76,10 @@ static void start(bool tls)
     struct buf error = {0};
     struct loop_opts loop_opts = {.io = IO_EPOLL};
     memset(&t, 0, sizeof t);
-    make_certificate();
+    t.pem = pem_new();
     assert_int_equal(loop_new(&loop_opts, &t.loop), OK);
     if (tls) {
-        assert_int_equal(tls_context_new(t.cert, t.key, &t.tls, &error), OK);
+        assert_int_equal(tls_context_new(t.pem.cert, t.pem.key, &t.tls, &error), OK);
     }
     struct net_opts opts = {
         .loop = t.loop, .handler = &handler, .tls = t.tls, .max_body = 2 * (size_t)BODY};
@@ -154,8 +116,7 @@ static void stop(void)
     loop_free(t.loop);
     buf_fini(&t.sent);
     buf_fini(&t.got);
-    close(t.cert_fd);
-    close(t.key_fd);
+    pem_close(&t.pem);
 }
 
 static void echo(bool tls)
@@ -163,7 +124,7 @@ static void echo(bool tls)
     start(tls);
     struct buf error = {0};
     if (tls) {
-        assert_int_equal(link_kind_tls(&t.kind, t.cert, &error), OK);
+        assert_int_equal(link_kind_tls(&t.kind, t.pem.cert, &error), OK);
     }
     connect_link();
     for (int i = 0; i < MAX_TURNS && t.got.len < BODY && t.broken == NULL; i++) {
@@ -211,11 +172,9 @@ static void an_unknown_certificate_is_refused(void **state)
 {
     (void)state;
     start(true);
-    int old_cert = t.cert_fd, old_key = t.key_fd;
-    make_certificate(); /* of the same name, with another key */
-    assert_non_null(strstr(fate(t.cert), "certificate"));
-    close(old_cert);
-    close(old_key);
+    struct pem other = pem_new(); /* of the same name, with another key */
+    assert_non_null(strstr(fate(other.cert), "certificate"));
+    pem_close(&other);
     stop();
 }
 
