@@ -72,9 +72,11 @@ static void session_soon(const struct tls_session *t)
 
 static void rest_soon(const struct tls_session *t)
 {
-    prefetch(t->hints.bio);
-    prefetch(t->hints.resumption + 0x368);
-    tls_memory_soon(t->hints.context, t->hints.state);
+    if (t->ready) {
+        prefetch(t->hints.bio);
+        prefetch(t->hints.resumption + 0x368);
+        tls_memory_soon(t->hints.context, t->hints.state);
+    }
 }
 
 void tls_soon(const struct tls_session *t)

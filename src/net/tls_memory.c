@@ -99,19 +99,14 @@ void tls_init(void)
     told = CRYPTO_set_mem_functions(allocate, reallocate, release) == 1;
 }
 
-static void begin_to_learn(void)
-{
-    first = largest = 0;
-    learning = true;
-}
-
 /* The first cipher of a kind makes the library load that kind; the second takes its context, and
  * then nothing larger than its state. */
 static void learn_cipher(void)
 {
     static const unsigned char zero[32];
     for (int round = 0; round < 2; round++) {
-        begin_to_learn();
+        first = largest = 0;
+        learning = true;
         EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
         int began = EVP_EncryptInit_ex(cipher, EVP_aes_256_gcm(), NULL, zero, zero);
         learning = false;
