@@ -15,7 +15,8 @@ struct tls_memory {
 };
 
 /* Finds out how large they are, unless another part of the program used the library before
- * tls_init(): then nothing is noted or kept together. Once, before any session. */
+ * tls_init(): then nothing is noted or kept together. Before any session, on one thread; a second
+ * time it does nothing. */
 void tls_memory_learn(void);
 /* What this thread makes the library allocate from now on belongs to a session: it is kept with the
  * others', and ciphers are noted there. NULL: no more. */
