@@ -54,6 +54,10 @@ struct api_shard {
     size_t pollers;  /* conns of USE_POLL */
     uint32_t drain_step;
     struct buf scratch;
+    /* The `welcome` of who comes in this millisecond: many do when a server starts anew. */
+    struct buf welcome;
+    int64_t welcome_ms; /* 0: none */
+    char welcome_cursor[CURSOR_LEN + 1];
 };
 
 struct session *session_of(struct conn *c);

@@ -375,6 +375,7 @@ void letter_answers(void *self, void *owned_answers, uint64_t number)
     (void)number;
     answers_unref(s->answers);
     s->answers = owned_answers;
+    s->welcome_ms = 0;
 }
 
 void letter_refreshed(void *self, void *owned_refreshed, uint64_t ticket)
@@ -437,6 +438,7 @@ void api_shard_free(struct api_shard *s)
     wants_fini(&s->wants);
     fanout_free(s->fanout);
     answers_unref(s->answers);
+    buf_fini(&s->welcome);
     buf_fini(&s->scratch);
     mem_free(s);
 }

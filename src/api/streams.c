@@ -44,6 +44,21 @@ static struct str chosen_protocol(const struct http_request *r)
     return packed ? msgpack_protocol : (struct str){0};
 }
 
+static struct str welcome(struct api_shard *s)
+{
+    const struct answers *a = shard_answers(s);
+    int64_t now_ms = shard_wall_ms(s);
+    char cursor[CURSOR_LEN + 1] = {0};
+    fanout_cursor_text(s->fanout, cursor);
+    if (now_ms != s->welcome_ms || strcmp(cursor, s->welcome_cursor) != 0) {
+        buf_clear(&s->welcome);
+        message_welcome(&s->welcome, buf_str(&a->summary), a->mode, now_ms, cursor);
+        memcpy(s->welcome_cursor, cursor, sizeof(cursor));
+        s->welcome_ms = now_ms;
+    }
+    return buf_str(&s->welcome);
+}
+
 void open_ws(struct api_shard *s, struct conn *c, const struct http_request *r)
 {
     struct session *session = session_of(c);
@@ -58,12 +73,7 @@ void open_ws(struct api_shard *s, struct conn *c, const struct http_request *r)
                            : opts.protocol.len ? FORM_MSGPACK
                                                : FORM_WS;
     session->form = (uint8_t)form;
-    const struct answers *a = shard_answers(s);
-    char cursor[CURSOR_LEN + 1];
-    fanout_cursor_text(s->fanout, cursor);
-    buf_clear(&s->scratch);
-    message_welcome(&s->scratch, buf_str(&a->summary), a->mode, shard_wall_ms(s), cursor);
-    session_send(c, buf_str(&s->scratch));
+    session_send(c, welcome(s));
     for (size_t i = 0; i < STANDARD_CHANNELS; i++) {
         (void)send_standard(s, c, standard_channels[i].channel);
     }

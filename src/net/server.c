@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "base/tally.h"
 #include "net/conn.h"
+#include "wire/sha1.h"
 
 #include <assert.h>
 
@@ -41,6 +42,7 @@ struct net_server *net_server_new(const struct net_opts *opts)
     struct net_server *s = mem_zero(sizeof(*s));
     s->opts = *opts;
     fill_defaults(&s->opts);
+    sha1_prepare();
     wheel_init(&s->wheel, loop_now_ms(opts->loop));
     list_init(&s->due);
     list_init(&s->resume);
