@@ -55,16 +55,18 @@ function plan(mode, present) {
   const both = [1000, 10000];
   if (mode === "medium") {
     return [
-      ["cost", sections.cost, { rotations: 3, names: PAIR, clients: both, payloads: [200], seconds: 1.5 }],
+      ["cost", sections.cost, { rotations: 15, names: PAIR, clients: [1000], payloads: [200], modes: ["w1"] }],
+      ["cost", sections.cost, { rotations: 7, names: PAIR, clients: [1000], payloads: [200], modes: ["b16"] }],
+      ["cost", sections.cost, { rotations: 5, names: PAIR, clients: [10000], payloads: [200] }],
       ["cost", sections.cost, { rotations: 1, names: [...PAIR, ...peers], clients: [100], payloads: [200], seconds: 1 }],
       ["cost", sections.cost, { rotations: 1, names: [...PAIR, ...peers], clients: [1000], payloads: [4096], seconds: 1 }],
       ["cost", sections.cost, { rotations: 1, names: peers, clients: both, payloads: [200], seconds: 1.5 }],
       ["rate", sections.rate, { rotations: 3, names: PAIR, clients: both, seconds: 3 }],
       ["memory", sections.memory, { names: [...COINCAST, "bare send, coalescing"] }],
       ["memory", sections.memory, { names: COINCAST, tls: true }],
-      ["deflate", sections.deflate, { rotations: 2, names: COINCAST, payloads: [200, 4096], seconds: 1 }],
-      ["tls", sections.tls, { rotations: 7, names: COINCAST, seconds: 1 }],
-      ["shards", sections.shards, { rotations: 2, seconds: 1 }],
+      ["deflate", sections.deflate, { rotations: 3, names: COINCAST, payloads: [200, 4096] }],
+      ["tls", sections.tls, { rotations: 5, names: COINCAST }],
+      ["shards", sections.shards, { rotations: 3 }],
       ["stalled", sections.stalled, { rotations: 3, names: COINCAST, seconds: 2 }],
       ["own", sections.ownCode, { names: COINCAST, seconds: 2 }],
       ["http", sections.http, { rotations: 2, names: ["bare send", "nginx", ...COINCAST], seconds: 3 }],
@@ -72,15 +74,15 @@ function plan(mode, present) {
   }
   if (mode === "quick") {
     return [
-      ["cost", sections.cost, { rotations: 2, names: PAIR, clients: both, payloads: [200], seconds: 1 }],
+      ["cost", sections.cost, { rotations: 2, names: PAIR, clients: both, payloads: [200] }],
       ["cost", sections.cost, { rotations: 1, names: peers, clients: [1000], payloads: [200], seconds: 1 }],
-      ["cost", sections.cost, { rotations: 1, names: PAIR, clients: [100], payloads: [200], seconds: 0.7 }],
-      ["cost", sections.cost, { rotations: 1, names: PAIR, clients: [1000], payloads: [4096], seconds: 0.7 }],
+      ["cost", sections.cost, { rotations: 1, names: PAIR, clients: [100], payloads: [200] }],
+      ["cost", sections.cost, { rotations: 1, names: PAIR, clients: [1000], payloads: [4096] }],
       ["rate", sections.rate, { rotations: 1, names: PAIR, clients: both, seconds: 2 }],
       ["memory", sections.memory, { names: [...COINCAST, "bare send, coalescing"] }],
-      ["deflate", sections.deflate, { rotations: 1, names: COINCAST, payloads: [4096], seconds: 1 }],
-      ["tls", sections.tls, { rotations: 1, names: COINCAST, seconds: 1 }],
-      ["shards", sections.shards, { rotations: 1, seconds: 1 }],
+      ["deflate", sections.deflate, { rotations: 1, names: COINCAST, payloads: [4096] }],
+      ["tls", sections.tls, { rotations: 1, names: COINCAST }],
+      ["shards", sections.shards, { rotations: 1 }],
       ["stalled", sections.stalled, { rotations: 1, names: ["Coincast epoll"], seconds: 2 }],
       ["own", sections.ownCode, { names: COINCAST, seconds: 1 }],
       ["http", sections.http, { rotations: 1, names: ["bare send", "nginx", ...COINCAST], seconds: 2 }],
@@ -88,15 +90,15 @@ function plan(mode, present) {
   }
   const all = ALL.filter(present);
   return [
-    ["cost", sections.cost, { rotations: 5, names: all, clients: [100, 1000, 10000], payloads: [200], seconds: 2.5 }],
+    ["cost", sections.cost, { rotations: 9, names: all, clients: [100, 1000, 10000], payloads: [200], seconds: 2.5 }],
     ["cost", sections.cost, { rotations: 2, names: all, clients: [100, 1000, 10000], payloads: [4096], seconds: 2 }],
     ["rate", sections.rate, { rotations: 5, names: [...PAIR, ...peers], clients: both, seconds: 4 }],
     ["memory", sections.memory, { names: [...COINCAST, "bare send, coalescing", ...peers] }],
     ["memory", sections.memory, { names: [...COINCAST, ...peers], deflate: true }],
     ["memory", sections.memory, { names: COINCAST, tls: true }],
-    ["tls", sections.tls, { rotations: 5, names: COINCAST, seconds: 2 }],
+    ["tls", sections.tls, { rotations: 15, names: COINCAST }],
     ["deflate", sections.deflate, { rotations: 3, names: [...COINCAST, ...peers], payloads: [200, 4096], seconds: 2 }],
-    ["shards", sections.shards, { rotations: 5, seconds: 2 }],
+    ["shards", sections.shards, { rotations: 9 }],
     ["stalled", sections.stalled, { rotations: 5, names: COINCAST, seconds: 3 }],
     ["own", sections.ownCode, { names: [...COINCAST, "bare send, coalescing"], seconds: 3 }],
     ["http", sections.http, { rotations: 3, names: ["bare send", "nginx", ...COINCAST], seconds: 5 }],
@@ -160,7 +162,7 @@ async function main() {
   for (const [name, run, options] of todo) {
     if (wanted === undefined || wanted.includes(name)) await run(setup, options);
   }
-  const about = { ...(await machine(root)), mode, minutes: (Date.now() - started) / 60000, overhead: setup.overhead, busy };
+  const about = { ...(await machine(root)), mode, whole: wanted === undefined, minutes: (Date.now() - started) / 60000, overhead: setup.overhead, busy };
   const text = (flags.live ? liveReport : report)(setup.records, about);
   mkdirSync(join(root, "build"), { recursive: true });
   writeFileSync(join(root, flags.live ? "build/bench-live.json" : "build/bench.json"), JSON.stringify({ about, records: setup.records }, null, 1));

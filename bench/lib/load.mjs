@@ -51,7 +51,7 @@ export async function measure(setup, name, args, options = {}) {
 }
 
 /** A number is only worth comparing when everybody got everything. */
-function checkResult(name, r) {
+export function checkResult(name, r) {
   if (r.refused > 0 || r.lost > 0 || r.missing > 0 || r.repeated > 0) {
     r.incomplete = `${r.refused} refused, ${r.lost} lost (${r.first_loss}), ${r.missing} missing, ${r.repeated} repeated`;
   }

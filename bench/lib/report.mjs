@@ -21,7 +21,15 @@ export function pairedRatio(records, what, server, base, where, value, baseWhere
   const below = of(pick(records, what, { ...baseWhere, server: base }));
   const above = of(pick(records, what, { ...where, server }));
   const ratios = [...above].filter(([rotation]) => below.get(rotation) > 0).map(([rotation, v]) => v / below.get(rotation));
-  return { ratio: median(ratios), runs: ratios.length };
+  return { ratio: median(ratios), runs: ratios.length, error: medianError(ratios) };
+}
+
+/** The standard error of a median, as that of normally distributed values; null for fewer than three. */
+function medianError(values) {
+  if (values.length < 3) return null;
+  const mean = values.reduce((sum, v) => sum + v, 0) / values.length;
+  const variance = values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (values.length - 1);
+  return 1.253 * Math.sqrt(variance / values.length);
 }
 
 export const mid = (records, what, where, value) => median(pick(records, what, where).map(value));
@@ -109,7 +117,7 @@ function deflateTable(records) {
       payload,
       number(at(false, costOf)),
       number(at(true, costOf)),
-      number(deflateRatio(records, server, payload)),
+      number(deflateRatio(records, server, payload).ratio),
       `${number(at(false, (r) => r.bytes_per_delivery), 0)} -> ${number(at(true, (r) => r.bytes_per_delivery), 0)}`,
     ];
   });
@@ -120,13 +128,10 @@ function deflateTable(records) {
 }
 
 const deflateRatio = (records, server, payload) =>
-  pairedRatio(records, "deflate", server, server, { payload, deflate: true }, costOf, { payload, deflate: false }).ratio;
+  pairedRatio(records, "deflate", server, server, { payload, deflate: true }, costOf, { payload, deflate: false });
 
 /** How many deliveries one core does over TLS, against plain: the inverse of their costs. */
-const tlsRatio = (records, server) => {
-  const { ratio } = pairedRatio(records, "tls", server, server, { tls: false }, costOf, { tls: true });
-  return ratio;
-};
+const tlsRatio = (records, server) => pairedRatio(records, "tls", server, server, { tls: false }, costOf, { tls: true });
 
 function tlsTable(records) {
   const all = records.filter((r) => r.what === "tls");
@@ -137,7 +142,7 @@ function tlsTable(records) {
       server,
       number(at(false, costOf)),
       number(at(true, costOf)),
-      number(tlsRatio(records, server)),
+      number(tlsRatio(records, server).ratio),
       `${thousands(at(false, (r) => r.deliveries_per_s))} -> ${thousands(at(true, (r) => r.deliveries_per_s))}`,
       number(at(true, (r) => r.connect_cpu_us), 0),
     ];
@@ -151,7 +156,7 @@ function tlsTable(records) {
 }
 
 const shardRatio = (records, mode) =>
-  pairedRatio(records, "shards", "Coincast epoll", "Coincast epoll", { shards: 2, mode }, costOf, { shards: 1, mode }).ratio;
+  pairedRatio(records, "shards", "Coincast epoll", "Coincast epoll", { shards: 2, mode }, costOf, { shards: 1, mode });
 
 function stalledTable(records) {
   const all = records.filter((r) => r.what === "stalled");
@@ -217,14 +222,18 @@ export const madeOn = (command, about) =>
   `Made by \`${command}${about.mode === "full" ? "" : ` --${about.mode}`}\` at commit ${about.commit} in ${number(about.minutes, 0)} minutes on ${about.cores} cores (${about.cpu}), ` +
   `${about.memoryGib} GiB, Linux ${about.kernel}, ${about.compiler}, Node ${about.node}; load average before: ${number(about.busy)}.`;
 
-function goals(records) {
+/** `whole`: every section was run, so what has no value was not measured and says so. */
+function goals(records, whole) {
   const rows = [];
-  const add = (...goal) => {
-    const row = goalRow(...goal);
-    if (row !== null) rows.push(row);
+  const add = (goal, target, measured, ...how) => {
+    const { ratio, error = null, runs = null } = typeof measured === "object" && measured !== null ? measured : { ratio: measured };
+    const row = goalRow(goal, target, ratio, ...how);
+    const spread = error === null ? "" : `±${number(error, 3)}, ${runs} rotations`;
+    if (row !== null) rows.push([...row, spread]);
+    else if (whole) rows.push([goal, target, "-", "not measured", ""]);
   };
   for (const server of ["Coincast epoll", "Coincast io_uring"]) {
-    const ratio = (what, where, value) => pairedRatio(records, what, server, limitOf(server), where, value).ratio;
+    const ratio = (what, where, value) => pairedRatio(records, what, server, limitOf(server), where, value);
     for (const clients of [1000, 10000]) {
       add(`${server}, one in flight, ${clients}: cost / bare`, 1.1, ratio("cost", { clients, payload: 200, mode: "w1" }, costOf));
       add(`${server}, bursts of 16, ${clients}: cost / coalescing bare`, 1.2, ratio("cost", { clients, payload: 200, mode: "b16" }, costOf));
@@ -242,7 +251,7 @@ function goals(records) {
     add(`${server}: TLS / plain deliveries/s of a core`, 0.7, tlsRatio(records, server), 3, true);
     add(`${server}: own code, one in flight, us`, 0.4, ownOf(records, server, "w1"), 3);
     add(`${server}: own code, coalesced, us`, 0.06, ownOf(records, server, "b16"), 4);
-    add(`${server}: CPU of a GET / nginx`, 1, pairedRatio(records, "http", server, "nginx", {}, (r) => r.cpu_us_per_request).ratio);
+    add(`${server}: CPU of a GET / nginx`, 1, pairedRatio(records, "http", server, "nginx", {}, (r) => r.cpu_us_per_request));
     add(`${server}: GET p99 at 10,000/s, ms`, 1, pacedOf(records, server));
     const stalled = pick(records, "stalled", { server }).length > 0 ? stalledOf(records, server) : null;
     add(`${server}: others' p99 beside stalled / none`, 1.25, stalled?.ratio ?? null);
@@ -251,7 +260,7 @@ function goals(records) {
   for (const mode of ["w1", "b16"]) add(`two shards / one, ${mode}: cost`, 1.1, shardRatio(records, mode));
   for (const clients of [1000, 10000]) {
     const where = { clients, payload: 200, mode: "w1" };
-    add(`aim beyond: io_uring / plain bare send, ${clients}`, 0.95, pairedRatio(records, "cost", "Coincast io_uring", "bare send, coalescing", where, costOf).ratio);
+    add(`aim beyond: io_uring / plain bare send, ${clients}`, 0.95, pairedRatio(records, "cost", "Coincast io_uring", "bare send, coalescing", where, costOf));
   }
   return rows;
 }
@@ -262,9 +271,10 @@ export function report(records, about) {
   return [
     "# Results",
     `${madeOn("bench/run", about)} Loopback only; server on core 0, client on core 1; every server freshly started for each cell. ` +
-      "Microseconds differ between machines and hours; ratios within one rotation are what counts, and below 10 % they are noise.",
+      "Microseconds differ between machines and hours; ratios within one rotation are what counts, and what they are worth their standard error says. " +
+      "Costs of a delivery: servers that are compared run at once and take turns of a fraction of a second in a random order (`bench/lib/turns.mjs`); npm's are measured alone.",
     "One in flight, the coalescing bare sender does what the plain one does (there is one frame a send), so it alone stands for both there.",
-    ...(records.some((r) => r.what !== "http") ? ["## Goals\n\n" + table(["goal", "target", "measured", "met"], goals(records))] : []),
+    ...(records.some((r) => r.what !== "http") ? ["## Goals\n\n" + table(["goal", "target", "measured", "met", "standard error"], goals(records, about.whole))] : []),
     "## Measurements",
     ...costTables(records),
     ...rateTable(records),
@@ -272,7 +282,7 @@ export function report(records, about) {
     ...deflateTable(records),
     ...tlsTable(records),
     ...(pick(records, "shards", {}).length > 0
-      ? [`### Two shards against one\n\n${table(["mode", "cost ratio"], ["w1", "b16"].map((mode) => [mode, number(shardRatio(records, mode))]))}`]
+      ? [`### Two shards against one\n\n${table(["mode", "cost ratio"], ["w1", "b16"].map((mode) => [mode, number(shardRatio(records, mode).ratio)]))}`]
       : []),
     ...stalledTable(records),
     ...ownTable(records),

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { MODES, fixedRate, measure, median, startLoad } from "./load.mjs";
 import { cpuNs, memoryBytes, output, sleep } from "./proc.mjs";
 import { startServer } from "./servers.mjs";
+import { takeTurns } from "./turns.mjs";
 
 const COINCAST = ["Coincast epoll", "Coincast io_uring"];
 const LIMITS = ["bare send, coalescing", "bare io_uring, coalescing"];
@@ -25,24 +26,45 @@ async function cell(setup, what, name, args, options = {}) {
     record.failed = error.message;
   }
   setup.records.push(record);
-  const cost = record.cpu_us_per_delivery;
-  setup.say(
-    `${what} ${JSON.stringify(options.tags)} ${name}: ` +
-      (record.failed ?? `${cost ?? "-"} us, ${record.deliveries_per_s ?? "-"}/s, p99 ${record.latency_us?.p99 ?? "-"} us`) +
-      (record.incomplete ? ` INCOMPLETE: ${record.incomplete}` : ""),
-  );
+  say(setup, record, options.tags);
   return record;
 }
 
-/** Cost of a delivery, one in flight and in bursts, every server in every rotation. */
-export async function cost(setup, { rotations, names, clients, payloads, seconds }) {
+function say(setup, { what, server, failed, incomplete, ...r }, tags) {
+  const result = `${r.cpu_us_per_delivery?.toFixed(4) ?? "-"} us, ${r.deliveries_per_s ?? "-"}/s, p99 ${r.latency_us?.p99 ?? "-"} us`;
+  setup.say(`${what} ${JSON.stringify(tags)} ${server}: ${failed ?? result}${incomplete ? ` INCOMPLETE: ${incomplete}` : ""}`);
+}
+
+/** Measures and records cells of one rotation side by side: members {name, tags, args, options}. */
+async function together(setup, what, members, { clients, payload = 200 }) {
+  // A turn's beginning is left out: for as long as a round of messages takes that was under way, and until
+  // a connection costs again what it does in a long run.
+  const timing = clients <= 1000 ? { turns: 2, turnMs: 400, leadMs: 120 } : { turns: 2, turnMs: 700, leadMs: payload > 1000 ? 350 : 250 };
+  const results = await takeTurns(setup, members, timing);
+  members.forEach(({ name, tags }, i) => {
+    const result = results[i] instanceof Error ? { failed: results[i].message } : results[i];
+    const record = { what, server: name, ...tags, ...result };
+    setup.records.push(record);
+    say(setup, record, tags);
+  });
+}
+
+/** Cost of a delivery, one in flight and in bursts, every server in every rotation. Node's servers take too
+ * long a round for turns, and are measured alone. */
+export async function cost(setup, { rotations, names, clients, payloads, modes = Object.keys(MODES), seconds }) {
+  const alone = (name) => name.startsWith("npm ");
   for (let rotation = 0; rotation < rotations; rotation++) {
     for (const n of clients) {
       for (const payload of payloads) {
-        for (const mode of Object.keys(MODES)) {
-          for (const name of rotate(names, rotation)) {
-            if (mode === "w1" && setup.servers[name].coalesces === false) continue; // the same as with it
-            const tags = { rotation, clients: n, payload, mode };
+        for (const mode of modes) {
+          const tags = { rotation, clients: n, payload, mode };
+          const args = ["--clients", n, "--publish-size", dataSize(setup, payload), ...MODES[mode]];
+          const members = names
+            .filter((name) => !alone(name))
+            .filter((name) => mode !== "w1" || setup.servers[name].coalesces !== false) // the same as with it
+            .map((name) => ({ name, tags, args }));
+          if (members.length > 0) await together(setup, "cost", members, { clients: n, payload });
+          for (const name of names.filter(alone)) {
             await cell(setup, "cost", name, [...common(setup, n, payload, seconds), ...MODES[mode]], { tags });
           }
         }
@@ -107,14 +129,18 @@ export async function memory(setup, { names, deflate = false, tls = false }) {
 export async function deflate(setup, { rotations, names, payloads, seconds }) {
   for (let rotation = 0; rotation < rotations; rotation++) {
     for (const payload of payloads) {
-      for (const name of rotate(names, rotation)) {
-        for (const compressed of [false, true]) {
-          const tags = { rotation, clients: 1000, payload, mode: "w1", deflate: compressed };
-          await cell(setup, "deflate", name, [...common(setup, 1000, payload, seconds), ...MODES.w1], {
-            tags,
-            deflate: compressed,
-          });
-        }
+      const members = names.flatMap((name) =>
+        [false, true].map((compressed) => ({
+          name,
+          tags: { rotation, clients: 1000, payload, mode: "w1", deflate: compressed },
+          args: ["--clients", 1000, "--publish-size", dataSize(setup, payload), ...MODES.w1, ...(compressed ? ["--deflate"] : [])],
+          options: { deflate: compressed },
+        })),
+      );
+      const alone = (member) => member.name.startsWith("npm ");
+      await together(setup, "deflate", members.filter((member) => !alone(member)), { clients: 1000, payload });
+      for (const { name, tags, options } of members.filter(alone)) {
+        await cell(setup, "deflate", name, [...common(setup, 1000, payload, seconds), ...MODES.w1], { tags, ...options });
       }
     }
   }
@@ -131,30 +157,32 @@ async function seal(setup, rotation) {
 }
 
 /** The same messages plain and over TLS, one in flight. */
-export async function tls(setup, { rotations, names, seconds }) {
+export async function tls(setup, { rotations, names }) {
   for (let rotation = 0; rotation < rotations; rotation++) {
     await seal(setup, rotation);
-    for (const name of rotate(names, rotation)) {
-      for (const encrypted of rotate([false, true], rotation)) {
-        const tags = { rotation, clients: 1000, payload: 200, mode: "w1", tls: encrypted };
-        await cell(setup, "tls", name, [...common(setup, 1000, 200, seconds), ...MODES.w1], { tags, tls: encrypted });
-      }
-    }
+    const members = names.flatMap((name) =>
+      [false, true].map((encrypted) => ({
+        name,
+        tags: { rotation, clients: 1000, payload: 200, mode: "w1", tls: encrypted },
+        args: ["--clients", 1000, "--publish-size", dataSize(setup, 200), ...MODES.w1],
+        options: { tls: encrypted },
+      })),
+    );
+    await together(setup, "tls", members, { clients: 1000 });
   }
 }
 
 /** Shards on both cores beside the client: what sharing costs a delivery. */
-export async function shards(setup, { rotations, seconds }) {
+export async function shards(setup, { rotations }) {
   for (let rotation = 0; rotation < rotations; rotation++) {
-    for (const count of rotate([1, 2], rotation)) {
-      for (const mode of Object.keys(MODES)) {
-        const tags = { rotation, clients: 1000, payload: 200, mode, shards: count };
-        await cell(setup, "shards", "Coincast epoll", [...common(setup, 1000, 200, seconds), ...MODES[mode]], {
-          tags,
-          shards: count,
-          cores: "0-1",
-        });
-      }
+    for (const mode of Object.keys(MODES)) {
+      const members = [1, 2].map((count) => ({
+        name: "Coincast epoll",
+        tags: { rotation, clients: 1000, payload: 200, mode, shards: count },
+        args: ["--clients", 1000, "--publish-size", dataSize(setup, 200), ...MODES[mode]],
+        options: { shards: count, cores: "0-1" },
+      }));
+      await together(setup, "shards", members, { clients: 1000 });
     }
   }
 }

@@ -223,9 +223,15 @@ static void epoll_wait_events(struct loop *l, int timeout_ms)
     st->count = 0;
 }
 
+/* A send leaves little else in the nearest cache: what the next ones need is asked for before. */
+enum { SEND_AHEAD = 2 };
+
 static void epoll_send_many(struct loop *l, struct stream_out *out, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
+        if (i + SEND_AHEAD < count) {
+            prefetch(out[i + SEND_AHEAD].stream);
+        }
         out[i].result = (int32_t)stream_send(l, out[i].stream, out[i].bytes, out[i].len);
     }
 }

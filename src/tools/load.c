@@ -31,7 +31,7 @@ struct load {
     uint32_t open;      /* clients not idle */
     struct defer next;  /* begins what the window allows, or the next round */
     struct timer limit; /* end of a phase, or the time it may take at most */
-    struct timer pace, churner;
+    struct timer pace, churner, ticker;
     struct load_publisher publisher;
     bool publisher_open, publishing;
     struct buf body;     /* messages not posted yet */
@@ -343,6 +343,17 @@ static void on_churn(void *self)
     timer_start(l->loop, &l->churner, loop_now_ms(l->loop) + CHURN_TICK_MS, on_churn, l);
 }
 
+static void on_tick(void *self)
+{
+    struct load *l = self;
+    struct load_tick now = {
+        .us = loop_exact_us(l->loop), .deliveries = l->result->deliveries, .cpu_ns = cpu_now(l)};
+    if (l->phase == MEASURE) {
+        l->opts->tick(l->opts->self, &now);
+        timer_start(l->loop, &l->ticker, loop_now_ms(l->loop) + l->opts->tick_ms, on_tick, l);
+    }
+}
+
 /* ---- phases ---- */
 
 static void begin_connects(struct load *l)
@@ -464,6 +475,7 @@ static void enter_warm(struct load *l)
 
 static void enter_close(struct load *l)
 {
+    timer_stop(l->loop, &l->ticker);
     timer_stop(l->loop, &l->pace);
     timer_stop(l->loop, &l->churner);
     if (l->publisher_open) {
@@ -502,6 +514,9 @@ static void enter(struct load *l, enum phase phase)
         l->first_n = l->next_n;
         l->crowd.bytes = l->crowd.other_frames = 0;
         mark(l);
+        if (l->opts->tick_ms > 0) {
+            on_tick(l);
+        }
         break;
     case DRAIN:
         /* With churn nobody knows how much is still to come. */
@@ -532,6 +547,16 @@ static void enter(struct load *l, enum phase phase)
     }
 }
 
+/* Someone stopped the loop. */
+static void end_early(struct load *l)
+{
+    if (l->phase < MEASURE) {
+        give_up(l, ERR_UNAVAILABLE, "it was ended before measuring began");
+    } else {
+        enter(l, l->phase == MEASURE ? DRAIN : CLOSE);
+    }
+}
+
 enum err load_run(struct loop *loop, const struct load_opts *opts, struct load_result *out,
                   struct buf *error)
 {
@@ -558,6 +583,10 @@ enum err load_run(struct loop *loop, const struct load_opts *opts, struct load_r
     if (l.failed == OK) {
         enter(&l, CONNECT);
         loop_run(loop);
+        while (l.phase != CLOSE) {
+            end_early(&l);
+            loop_run(loop);
+        }
         timer_stop(loop, &l.limit);
         loop_undefer(&l.next);
         /* What the loop still names must be let go before its memory. */

@@ -13,6 +13,13 @@
 #include "tools/load_client.h"
 #include "tools/load_cpu.h"
 
+/* How far measuring is. */
+struct load_tick {
+    uint64_t us; /* monotonic */
+    uint64_t deliveries;
+    uint64_t cpu_ns; /* of the processes of `cpu`, since they started */
+};
+
 struct load_opts {
     struct str url, channel, token;
     const char *ca_file; /* for wss://; NULL: the certificate is not checked */
@@ -30,6 +37,9 @@ struct load_opts {
     struct load_cpu cpu; /* processes whose CPU time is counted */
     /* Called once when all clients have subscribed; may be NULL. */
     void (*ready)(void *self);
+    /* Called every tick_ms while measuring; 0: never. */
+    void (*tick)(void *self, const struct load_tick *now);
+    uint32_t tick_ms;
     void *self;
 };
 
@@ -53,7 +63,9 @@ struct load_result {
     struct histogram round_us;   /* closed loop: sent until the last client had it */
 };
 
-/* Runs the whole test. On failure `error` says why in a sentence. */
+/* Runs the whole test. On failure `error` says why in a sentence. A loop_stop() ends it early: with
+ * the result until then, or with ERR_UNAVAILABLE when measuring had
+ * not begun. */
 enum err load_run(struct loop *loop, const struct load_opts *opts, struct load_result *out,
                   struct buf *error) MUST_CHECK;
 

@@ -1,10 +1,10 @@
 /* `coincast conformance`: what public protocol test suites are pointed at.
  * SPDX-License-Identifier: MIT */
 #include "tools/conformance.h"
+#include "tools/signals.h"
 #include "tools/tools.h"
 
 #include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #define DRAIN_TURNS 300 /* of 10 ms */
@@ -117,20 +117,6 @@ static void on_signal(void *self, unsigned events)
     loop_stop(self);
 }
 
-/* Signals arrive as an event of the loop. */
-static int open_signals(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    signal(SIGPIPE, SIG_IGN);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
-        return -1;
-    }
-    return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-}
-
 static void end(struct loop *l, struct conformance *s)
 {
     conformance_stop(s);
@@ -150,7 +136,8 @@ static int serve(struct loop *l, const struct conformance_opts *o)
     struct conformance *s = NULL;
     struct watch signals = {.fd = -1};
     uint16_t port = 0;
-    int fd = open_signals();
+    signal(SIGPIPE, SIG_IGN);
+    int fd = signals_open((int[]){SIGTERM, SIGINT, 0});
     if (fd < 0 || watch_start(l, &signals, fd, WATCH_READ, on_signal, l) != OK) {
         return wrong("signals", "cannot be received"), 1;
     }

@@ -3,12 +3,17 @@
 
 #include "base/conf.h"
 #include "tools/load_report.h"
+#include "tools/signals.h"
 
+#include <inttypes.h>
+#include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 struct settings {
     char *url, *channel, *token, *server_pid, *ca;
-    int64_t clients, window, burst, rate, size, duration_ms, warmup_ms, settle_ms, stall, churn;
+    int64_t clients, window, burst, rate, size, duration_ms, warmup_ms, settle_ms, stall, churn,
+        tick_ms;
     int protocol, io;
     bool deflate, json;
 };
@@ -51,6 +56,8 @@ static const struct conf_row rows[] = {
     ROW("SERVER_PID", CONF_LIST, NULL, 0, 0, server_pid,
         "Processes of this machine whose CPU time is counted."),
     CHOICE("IO", "epoll", "auto|uring|epoll", io, "The client's own back end."),
+    ROW("TICK_MS", CONF_INT, "0", 0, 60000, tick_ms,
+        "Print how far measuring is, a line of JSON each so many milliseconds; needs --json."),
     ROW("JSON", CONF_BOOL, "0", 0, 0, json, "Print JSON: a line when ready, a line at the end."),
 };
 
@@ -71,6 +78,15 @@ static void print_ready(void *self)
     fflush(stdout);
 }
 
+static void print_tick(void *self, const struct load_tick *now)
+{
+    (void)self;
+    printf("{\"event\":\"tick\",\"us\":%" PRIu64 ",\"deliveries\":%" PRIu64
+           ",\"server_cpu_ns\":%" PRIu64 "}\n",
+           now->us, now->deliveries, now->cpu_ns);
+    fflush(stdout);
+}
+
 static const char *check(const struct settings *s, struct load_cpu *cpu)
 {
     if (s->rate > 0 && s->burst == 0) {
@@ -78,6 +94,9 @@ static const char *check(const struct settings *s, struct load_cpu *cpu)
     }
     if (s->churn > 0 && s->burst > 0 && s->rate == 0) {
         return "--churn needs a --publish-rate, as a closed loop waits for all clients";
+    }
+    if (s->tick_ms > 0 && !s->json) {
+        return "--tick-ms needs --json";
     }
     if (s->server_pid != NULL && load_cpu_parse(str_of(s->server_pid), cpu) != OK) {
         return "--server-pid should be up to 8 process ids with commas between";
@@ -105,7 +124,41 @@ static void fill_opts(const struct settings *s, const char *token, struct load_o
         .stall_pct = (uint32_t)s->stall,
         .churn = (uint32_t)s->churn,
         .ready = s->json ? print_ready : NULL,
+        .tick = print_tick,
+        .tick_ms = (uint32_t)s->tick_ms,
     };
+}
+
+struct ending {
+    struct loop *loop;
+    struct watch signals;
+};
+
+static void on_signal(void *self, unsigned ready)
+{
+    struct ending *e = self;
+    (void)ready;
+    if (signals_next(e->signals.fd) != 0) {
+        loop_stop(e->loop);
+    }
+}
+
+/* The first signal ends measuring, the next one does not wait for what is under way. */
+static enum err run_until_signal(struct loop *loop, const struct load_opts *opts,
+                                 struct load_result *result, struct buf *text)
+{
+    struct ending ending = {.loop = loop};
+    int fd = signals_open((int[]){SIGTERM, SIGINT, 0});
+    enum err e =
+        fd < 0 ? ERR_LIMIT : watch_start(loop, &ending.signals, fd, WATCH_READ, on_signal, &ending);
+    if (e != OK) {
+        buf_printf(text, "signals cannot be received");
+        return e;
+    }
+    e = load_run(loop, opts, result, text);
+    watch_stop(&ending.signals);
+    close(fd);
+    return e;
 }
 
 static int run(const struct settings *s, struct buf *text)
@@ -127,7 +180,7 @@ static int run(const struct settings *s, struct buf *text)
         fputs("coincast load: --io uring is not permitted here\n", stderr);
         return 1;
     }
-    enum err e = load_run(loop, &opts, &result, text);
+    enum err e = run_until_signal(loop, &opts, &result, text);
     loop_free(loop);
     if (e != OK) {
         fprintf(stderr, "coincast load: %s\n", buf_text(text));

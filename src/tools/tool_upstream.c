@@ -1,10 +1,10 @@
 /* `coincast upstream`: the stand-in for all providers as a program of its own.
  * SPDX-License-Identifier: MIT */
+#include "tools/signals.h"
 #include "tools/tools.h"
 #include "tools/upstream.h"
 
 #include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #define MAX_RATE 10000
@@ -161,27 +161,14 @@ static void on_signal(void *self, unsigned events)
     loop_stop(self);
 }
 
-/* Signals arrive as an event of the loop. */
-static int open_signals(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    signal(SIGPIPE, SIG_IGN);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
-        return -1;
-    }
-    return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-}
-
 static int serve(struct loop *l, const struct settings *s)
 {
     struct buf error = {0};
     struct upstream *u = NULL;
     struct watch signals = {.fd = -1};
     uint16_t port = 0;
-    int fd = open_signals();
+    signal(SIGPIPE, SIG_IGN);
+    int fd = signals_open((int[]){SIGTERM, SIGINT, 0});
     enum err e = upstream_start(&(struct upstream_opts){.loop = l,
                                                         .listen = s->listen,
                                                         .seed = s->seed,

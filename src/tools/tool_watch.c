@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "base/json.h"
 #include "tools/rng.h"
+#include "tools/signals.h"
 #include "tools/tools.h"
 #include "tools/watch_view.h"
 #include "tools/ws_client.h"
@@ -10,7 +11,6 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
-#include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -297,30 +297,16 @@ static void on_keys(void *self, unsigned ready)
 static void on_signal(void *self, unsigned ready)
 {
     struct watcher *w = self;
-    struct signalfd_siginfo info;
+    uint32_t number;
     (void)ready;
-    while (read(w->signals.fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-        if (info.ssi_signo == SIGWINCH) {
+    while ((number = signals_next(w->signals.fd)) != 0) {
+        if (number == SIGWINCH) {
             measure(w);
             draw_soon(w);
             continue;
         }
         stop(w);
     }
-}
-
-static int open_signals(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGWINCH);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
-        return -1;
-    }
-    return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
 /* The alternate screen, so that the shell's lines come back. */
@@ -368,7 +354,7 @@ static int run(struct watcher *w)
 {
     uint64_t seed = 0;
     const char *no_color = getenv("NO_COLOR");
-    int fd = open_signals();
+    int fd = signals_open((int[]){SIGTERM, SIGINT, SIGHUP, SIGWINCH, 0});
     if (fd < 0 || watch_start(w->loop, &w->signals, fd, WATCH_READ, on_signal, w) != OK) {
         fputs("coincast watch: cannot receive signals\n", stderr);
         return 1;

@@ -325,6 +325,65 @@ static void a_cut_client_is_lost_and_the_rest_goes_on(void **state)
     server_free(s);
 }
 
+static struct {
+    struct loop *loop;
+    struct load_tick last;
+    unsigned ticks;
+} seen;
+
+static void on_tick(void *self, const struct load_tick *now)
+{
+    (void)self;
+    assert_true(seen.ticks == 0 || now->us > seen.last.us);
+    assert_true(now->deliveries >= seen.last.deliveries);
+    assert_true(now->cpu_ns >= seen.last.cpu_ns);
+    seen.last = *now;
+    if (++seen.ticks == 4) {
+        loop_stop(seen.loop);
+    }
+}
+
+static void it_tells_how_far_it_is_and_ends_early_with_a_result(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct server *s = server_new(NO_FAULT, false);
+        struct load_opts opts = i == 0 ? closed : fixed;
+        opts.duration_ms = 60000;
+        opts.tick_ms = 2;
+        opts.tick = on_tick;
+        opts.cpu = (struct load_cpu){.pids = {(uint32_t)getpid()}, .count = 1};
+        memset(&seen, 0, sizeof(seen));
+        seen.loop = s->loop;
+        assert_int_equal(run(s, opts), OK);
+        assert_int_equal(seen.ticks, 4);
+        assert_true(seen.last.deliveries > 0 && seen.last.cpu_ns > 0);
+        assert_true(result.deliveries >= seen.last.deliveries);
+        assert_int_equal(result.deliveries, result.published * 10);
+        assert_int_equal(result.missing + result.lost + result.unfinished, 0);
+        assert_in_range(result.measure_us, 4000, 20000000);
+        server_free(s);
+    }
+}
+
+static void stop_now(void *loop)
+{
+    loop_stop(loop);
+}
+
+static void ended_before_measuring_it_has_no_result(void **state)
+{
+    (void)state;
+    struct server *s = server_new(NO_FAULT, false);
+    struct load_opts opts = closed;
+    struct timer early = {0};
+    opts.settle_ms = 60000;
+    timer_start(s->loop, &early, loop_now_ms(s->loop) + 20, stop_now, s->loop);
+    assert_int_equal(run(s, opts), ERR_UNAVAILABLE);
+    assert_string_equal(buf_text(&error), "it was ended before measuring began");
+    server_free(s);
+}
+
 static void a_wrong_handshake_is_refused(void **state)
 {
     (void)state;
@@ -369,6 +428,8 @@ int main(void)
         cmocka_unit_test(what_a_server_drops_is_missing),
         cmocka_unit_test(what_a_server_sends_twice_is_repeated),
         cmocka_unit_test(a_cut_client_is_lost_and_the_rest_goes_on),
+        cmocka_unit_test(it_tells_how_far_it_is_and_ends_early_with_a_result),
+        cmocka_unit_test(ended_before_measuring_it_has_no_result),
         cmocka_unit_test(a_wrong_handshake_is_refused),
         cmocka_unit_test(a_refused_publish_ends_the_run_with_the_answer),
         cmocka_unit_test(bad_urls_are_named),
