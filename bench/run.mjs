@@ -15,8 +15,8 @@ const USAGE = `usage: bench/run [--live] [--quick | --medium] [--only SECTION,â€
 
   --live         the section "Live markets" of the results and no other: prices from an exchange to
                  the clients, in seven minutes; with --quick in two. COINCAST_FIXTURES: the tapes
-  --quick        about four minutes: fewer rotations, sizes and servers
-  --medium       about eight minutes: all sizes, three rotations where ratios are tight
+  --quick        about five minutes: fewer rotations, sizes and servers
+  --medium       about twelve minutes: all sizes, more rotations where ratios are tight
   --only LIST    of cost, rate, memory, deflate, tls, shards, stalled, own, http;
                  with --live of ingest, latency, round, sets, delta, get
   --build DIR    where the programs were built (build/release)
@@ -65,7 +65,7 @@ function plan(mode, present) {
       ["memory", sections.memory, { names: [...COINCAST, "bare send, coalescing"] }],
       ["memory", sections.memory, { names: COINCAST, tls: true }],
       ["deflate", sections.deflate, { rotations: 3, names: COINCAST, payloads: [200, 4096] }],
-      ["tls", sections.tls, { rotations: 5, names: COINCAST }],
+      ["tls", sections.tls, { rotations: 15, names: COINCAST }],
       ["shards", sections.shards, { rotations: 3 }],
       ["stalled", sections.stalled, { rotations: 3, names: COINCAST, seconds: 2 }],
       ["own", sections.ownCode, { names: COINCAST, seconds: 2 }],

@@ -224,13 +224,17 @@ static void epoll_wait_events(struct loop *l, int timeout_ms)
 }
 
 /* A send leaves little else in the nearest cache: what the next ones need is asked for before. */
-enum { SEND_AHEAD = 2 };
+enum { SEND_AHEAD = 2, BYTES_AHEAD = 256 };
 
 static void epoll_send_many(struct loop *l, struct stream_out *out, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (i + SEND_AHEAD < count) {
-            prefetch(out[i + SEND_AHEAD].stream);
+            const struct stream_out *next = &out[i + SEND_AHEAD];
+            prefetch(next->stream);
+            for (size_t at = 0; at < min_size(next->len, BYTES_AHEAD); at += CACHE_LINE) {
+                prefetch((const char *)next->bytes + at);
+            }
         }
         out[i].result = (int32_t)stream_send(l, out[i].stream, out[i].bytes, out[i].len);
     }

@@ -61,9 +61,9 @@ static void session_soon(const struct tls_session *t)
     /* Where in the library's session a write reads and changes something (OpenSSL 3.0; valgrind
      * --tool=lackey --trace-mem=yes over one SSL_write_ex() tells). With another version they are
      * other lines of the same memory: no gain, no harm. */
-    static const uint16_t touched[] = {0x000, 0x044, 0x084, 0x0a9,  0x180,  0x1ac, 0x2e0,
-                                       0x4c0, 0x868, 0x890, 0x918,  0x9f0,  0xa18, 0xa9c,
-                                       0xba4, 0xc70, 0xcc0, 0x1cb8, 0x1cf0, 0x1d50};
+    static const uint16_t touched[] = {0x000, 0x040, 0x080,  0x180,  0x2c0,  0x4c0, 0x840,
+                                       0x880, 0x900, 0x9c0,  0xa00,  0xa80,  0xb80, 0xc40,
+                                       0xc80, 0xcc0, 0x1c80, 0x1cc0, 0x1d00, 0x1d40};
     const char *session = (const char *)t->ssl;
     for (size_t i = 0; i < ARRAY_LEN(touched); i++) {
         prefetch(session + touched[i]);
@@ -74,6 +74,7 @@ static void rest_soon(const struct tls_session *t)
 {
     if (t->ready) {
         prefetch(t->hints.bio);
+        prefetch((const char *)t->hints.bio + CACHE_LINE);
         prefetch(t->hints.resumption + 0x368);
         tls_memory_soon(t->hints.context, t->hints.state);
     }

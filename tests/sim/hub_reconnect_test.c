@@ -527,6 +527,61 @@ TEST(a_message_that_is_on_its_way_to_the_other_shard_is_waited_for)
     world_free(w);
 }
 
+/* The text of the welcome of a client that comes now, while only the first shard runs. */
+static void welcome_now(struct world *w, struct buf *out)
+{
+    struct peer p = {.fd = dial(w->ports[0], 0)};
+    say(p.fd, STR("GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+                  "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"));
+    for (int i = 0; i < 5; i++) {
+        loop_turn(w->shard_loops[0], 0);
+        take(&p);
+    }
+    struct str all = buf_str(&p.in);
+    size_t from = str_find_str(all, STR("{\"type\":\"welcome\""));
+    assert_true(from != SIZE_MAX);
+    buf_clear(out);
+    buf_add_str(out, str_from(all, from));
+    go(&p);
+    buf_fini(&p.in);
+}
+
+/* It is written once for many clients, and never an old one. */
+TEST(a_welcome_is_of_now)
+{
+    struct world *w = world_new(IO_EPOLL, 1);
+    struct buf first = {0}, next = {0};
+    w->publisher = dial(w->ports[0], 0);
+    turn(w);
+    turn(w);
+    welcome_now(w, &first);
+    welcome_now(w, &next);
+    assert_string_equal(buf_text(&next), buf_text(&first));
+    assert_contains(buf_str(&first), "\"btc_price\":null");
+    publish(w, 0);
+    welcome_now(w, &next);
+    assert_contains(buf_str(&next), w->answered);
+
+    struct summary_report report = {.field = FIELD_BTC_PRICE,
+                                    .value = 64000,
+                                    .as_of_ms = clock_wall_ms(&w->clock),
+                                    .provider = "a",
+                                    .method = "b"};
+    assert_ok(summary_apply(&w->summary, &report, clock_wall_ms(&w->clock)));
+    api_main_changed(w->main);
+    clock_advance_us(&w->clock, 10000000);
+    welcome_now(w, &first); /* the answers have not come to the shard */
+    assert_contains(buf_str(&first), "\"btc_price\":null");
+    loop_turn(w->loop, 0);
+    welcome_now(w, &next); /* in the same millisecond */
+    assert_contains(buf_str(&next), "\"btc_price\":64000");
+    buf_fini(&first);
+    buf_fini(&next);
+    close(w->publisher);
+    world_free(w);
+}
+
 TEST(clients_that_come_back_lose_and_double_nothing_epoll)
 {
     run(IO_EPOLL, 11);
@@ -543,6 +598,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cursor_of_the_faster_shard_is_known_to_the_other),
         cmocka_unit_test(a_message_that_is_on_its_way_to_the_other_shard_is_waited_for),
+        cmocka_unit_test(a_welcome_is_of_now),
         cmocka_unit_test(clients_that_come_back_lose_and_double_nothing_epoll),
         cmocka_unit_test(clients_that_come_back_lose_and_double_nothing_uring),
     };
