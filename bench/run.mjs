@@ -66,7 +66,7 @@ function plan(mode, present) {
       ["memory", sections.memory, { names: COINCAST, tls: true }],
       ["deflate", sections.deflate, { rotations: 3, names: COINCAST, payloads: [200, 4096] }],
       ["tls", sections.tls, { rotations: 15, names: COINCAST }],
-      ["shards", sections.shards, { rotations: 3 }],
+      ["shards", sections.shards, { rotations: 15 }],
       ["stalled", sections.stalled, { rotations: 3, names: COINCAST, seconds: 2 }],
       ["own", sections.ownCode, { names: COINCAST, seconds: 2 }],
       ["http", sections.http, { rotations: 2, names: ["bare send", "nginx", ...COINCAST], seconds: 3 }],

@@ -1,4 +1,5 @@
 // Tables of the records, and the goals: ratios within one rotation, medians over rotations.
+import { limits } from "./limits.mjs";
 import { median } from "./load.mjs";
 
 export const number = (value, digits = 2) => (value === null || value === undefined || !Number.isFinite(value) ? "-" : value.toFixed(digits));
@@ -286,6 +287,7 @@ export function report(records, about) {
     ...stalledTable(records),
     ...ownTable(records),
     ...httpTable(records),
+    ...(about.whole ? [limits(table)] : []),
     ...(notes.length > 0 ? ["## What failed or was not complete\n\n" + notes.join("\n")] : []),
   ].join("\n\n") + "\n";
 }
