@@ -47,7 +47,8 @@ async function begin(setup, member) {
 
 async function finish({ server, load }, leadMs) {
   try {
-    const ticks = load.state.out.split("\n").filter((line) => line.includes('"tick"')).map((line) => JSON.parse(line));
+    const lines = load.state.out.split("\n").slice(0, -1); // the last one may not be whole
+    const ticks = lines.map((line) => JSON.parse(line)).filter((line) => line.event === "tick");
     load.state.child.kill("SIGTERM");
     load.state.child.kill("SIGCONT");
     const result = await load.result;

@@ -64,8 +64,7 @@ struct load_result {
 };
 
 /* Runs the whole test. On failure `error` says why in a sentence. A loop_stop() ends it early: with
- * the result until then, or with ERR_UNAVAILABLE when measuring had
- * not begun. */
+ * the result until then, or with ERR_UNAVAILABLE when measuring had not begun. */
 enum err load_run(struct loop *loop, const struct load_opts *opts, struct load_result *out,
                   struct buf *error) MUST_CHECK;
 
