@@ -21,6 +21,8 @@ const USAGE = `usage: bench/run [--live] [--quick | --medium] [--only SECTION,â€
                  with --live of ingest, latency, round, sets, delta, get
   --build DIR    where the programs were built (build/release)
   --server FILE  another coincast to measure with this build's load client
+  --add FILE     the records of an earlier run (a copy of build/bench.json), to be taken together with
+                 this one's: more rotations of everything
   --out FILE     where the tables go (bench/RESULTS.md; with --only to standard output)
 `;
 
@@ -38,6 +40,7 @@ function readFlags() {
         only: { type: "string" },
         build: { type: "string", default: join(root, "build/release") },
         server: { type: "string" },
+        add: { type: "string" },
         out: { type: "string" },
         help: { type: "boolean", default: false },
       },
@@ -127,6 +130,12 @@ function merged(file, text, isLive) {
   return at < 0 ? text : `${text}${old.slice(at)}`;
 }
 
+/** Those of an earlier run, as rotations beside this one's. */
+function earlier(file) {
+  const { about, records } = JSON.parse(readFileSync(file, "utf8"));
+  return { commit: about.commit, records: records.map((r) => ({ ...r, rotation: (r.rotation ?? 0) + 1000 })) };
+}
+
 async function main() {
   const flags = readFlags();
   if (flags.help) {
@@ -162,7 +171,9 @@ async function main() {
   for (const [name, run, options] of todo) {
     if (wanted === undefined || wanted.includes(name)) await run(setup, options);
   }
-  const about = { ...(await machine(root)), mode, whole: wanted === undefined, minutes: (Date.now() - started) / 60000, overhead: setup.overhead, busy };
+  const added = flags.add ? earlier(flags.add) : null;
+  setup.records.push(...(added?.records ?? []));
+  const about = { ...(await machine(root)), mode, added: added?.commit, whole: wanted === undefined, minutes: (Date.now() - started) / 60000, overhead: setup.overhead, busy };
   const text = (flags.live ? liveReport : report)(setup.records, about);
   mkdirSync(join(root, "build"), { recursive: true });
   writeFileSync(join(root, flags.live ? "build/bench-live.json" : "build/bench.json"), JSON.stringify({ about, records: setup.records }, null, 1));

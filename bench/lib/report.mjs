@@ -220,7 +220,7 @@ export function goalRow(goal, target, value, digits = 3, atLeast = false) {
 /** Which command made it, where and when the machine was how busy. */
 export const madeOn = (command, about) =>
   `Made by \`${command}${about.mode === "full" ? "" : ` --${about.mode}`}\` at commit ${about.commit} in ${number(about.minutes, 0)} minutes on ${about.cores} cores (${about.cpu}), ` +
-  `${about.memoryGib} GiB, Linux ${about.kernel}, ${about.compiler}, Node ${about.node}; load average before: ${number(about.busy)}.`;
+  `${about.memoryGib} GiB, Linux ${about.kernel}, ${about.compiler}, Node ${about.node}; load average before: ${number(about.busy)}.${about.added ? ` Taken together with an earlier run on this machine, at commit ${about.added}.` : ""}`;
 
 /** `whole`: every section was run, so what has no value was not measured and says so. */
 function goals(records, whole) {
