@@ -22,7 +22,7 @@ export const limits = (table) =>
       ],
       [
         "memory of a connection",
-        "our record of it and its places in the fan-out; the kernel's own memory of a socket, not counted here, is larger; over TLS OpenSSL's session is all but everything",
+        "our record of it and its places in the fan-out; over TLS OpenSSL's session is all but everything",
         "nothing for plain ones; a TLS library with smaller sessions",
       ],
       [
@@ -38,7 +38,7 @@ export const limits = (table) =>
       ["permessage-deflate", "compressed once for all; then it is a delivery of fewer bytes", "nothing known"],
       [
         "TLS",
-        "OpenSSL's own work, 0.6 us a record; 45 cache lines of a session, which the sends in between push out; half a microsecond more in the kernel, whose lines they push out in turn",
+        "OpenSSL's own work, 0.6 us a record; some 40 cache lines of a session, which the sends in between push out; half a microsecond more in the kernel, whose lines they push out in turn",
         "kernel TLS where a kernel has it (docs/decisions/0013)",
       ],
       ["two shards", "they share nothing with each message; on two cores the load client takes its share of one", "a machine with more cores"],

@@ -49,10 +49,11 @@ async function together(setup, what, members, { clients, payload = 200 }) {
   });
 }
 
-/** Cost of a delivery, one in flight and in bursts, every server in every rotation. Node's servers take too
- * long a round for turns, and are measured alone. */
+/** Node's servers take too long a round for turns, and are measured alone. */
+const alone = (name) => name.startsWith("npm ");
+
+/** Cost of a delivery, one in flight and in bursts, every server in every rotation. */
 export async function cost(setup, { rotations, names, clients, payloads, modes = Object.keys(MODES), seconds }) {
-  const alone = (name) => name.startsWith("npm ");
   for (let rotation = 0; rotation < rotations; rotation++) {
     for (const n of clients) {
       for (const payload of payloads) {
@@ -137,9 +138,8 @@ export async function deflate(setup, { rotations, names, payloads, seconds }) {
           options: { deflate: compressed },
         })),
       );
-      const alone = (member) => member.name.startsWith("npm ");
-      await together(setup, "deflate", members.filter((member) => !alone(member)), { clients: 1000, payload });
-      for (const { name, tags, options } of members.filter(alone)) {
+      await together(setup, "deflate", members.filter(({ name }) => !alone(name)), { clients: 1000, payload });
+      for (const { name, tags, options } of members.filter((member) => alone(member.name))) {
         await cell(setup, "deflate", name, [...common(setup, 1000, payload, seconds), ...MODES.w1], { tags, ...options });
       }
     }
