@@ -17,8 +17,10 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define CACHE_LINE 64
-/* Starts to bring what lies there into the cache, to be changed. A hint: any address will do. */
+/* Starts to bring what lies there into the nearest cache, or the second one: better for more than
+ * a few lines at once, for they need no room in the first. Hints: any address will do. */
 #define prefetch(p) __builtin_prefetch((p), 1, 3)
+#define prefetch_l2(p) __builtin_prefetch((p), 0, 2)
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 

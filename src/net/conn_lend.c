@@ -26,7 +26,7 @@ void conn_soon(const void *user)
 {
     const char *conn = (const char *)((const struct conn *)user - 1);
     for (size_t at = 0; at <= sizeof(struct conn) + CACHE_LINE; at += CACHE_LINE) {
-        prefetch(conn + at);
+        prefetch_l2(conn + at);
     }
 }
 
@@ -53,13 +53,8 @@ void conn_lend(struct conn *c, struct str bytes)
     s->lending->lent[s->lending->count++] = (struct lent){c, bytes};
 }
 
-static const struct tls_session *session(const struct lending *l, size_t i)
-{
-    return i < l->count ? l->lent[i].conn->tls : NULL;
-}
-
 /* Puts the record behind those that are there; gives its length, 0 when it goes another way. */
-static size_t encipher(struct conn *c, struct str bytes, char *out, const struct tls_session *soon)
+static size_t encipher(struct conn *c, struct str bytes, char *out)
 {
     size_t put = 0;
     if (c->state >= CONN_LINGERING) {
@@ -67,7 +62,7 @@ static size_t encipher(struct conn *c, struct str bytes, char *out, const struct
     }
     size_t took = 0;
     if (tls_is_clear(c->tls)) {
-        took = tls_write_to(c->tls, bytes, out, RECORD_ROOM, &put, soon);
+        took = tls_write_to(c->tls, bytes, out, RECORD_ROOM, &put);
     }
     if (took < bytes.len || !put) {
         conn_queue(c, bytes.ptr + took, bytes.len - took);
@@ -92,12 +87,14 @@ bool conn_flush_lent(struct net_server *s)
     }
     for (size_t i = 0; i < l->count; i++) {
         struct conn *c = l->lent[i].conn;
-        const struct tls_session *near = session(l, i + NEAR_AHEAD);
-        if (near) {
-            tls_near(near);
+        if (i + NEAR_AHEAD < l->count) {
+            tls_near(l->lent[i + NEAR_AHEAD].conn->tls);
+        }
+        if (i + SOON_AHEAD < l->count) {
+            tls_soon(l->lent[i + SOON_AHEAD].conn->tls);
         }
         c->flags &= ~(uint32_t)CF_LENT;
-        size_t len = encipher(c, l->lent[i].bytes, l->records + used, session(l, i + SOON_AHEAD));
+        size_t len = encipher(c, l->lent[i].bytes, l->records + used);
         if (len) {
             l->conns[n] = c;
             l->outs[n++] = (struct stream_out){

@@ -42,11 +42,10 @@ static_assert(offsetof(struct tls_session, pool) <= CACHE_LINE, "one cache line"
 
 enum { LARGE_RECORD = 16384 };
 
-/* Where tls_write_to() wants the records, and who comes soon. */
+/* Where tls_write_to() wants the records. */
 struct target {
     char *bytes;
     size_t cap, len;
-    const struct tls_session *soon;
 };
 
 /* ---- hints ---- */
@@ -56,7 +55,7 @@ void tls_near(const struct tls_session *t)
     prefetch(t);
 }
 
-static void session_soon(const struct tls_session *t)
+void tls_soon(const struct tls_session *t)
 {
     /* Where in the library's session a write reads and changes something (OpenSSL 3.0; valgrind
      * --tool=lackey --trace-mem=yes over one SSL_write_ex() tells). With another version they are
@@ -66,24 +65,14 @@ static void session_soon(const struct tls_session *t)
                                        0xc80, 0xcc0, 0x1c80, 0x1cc0, 0x1d00, 0x1d40};
     const char *session = (const char *)t->ssl;
     for (size_t i = 0; i < ARRAY_LEN(touched); i++) {
-        prefetch(session + touched[i]);
+        prefetch_l2(session + touched[i]);
     }
-}
-
-static void rest_soon(const struct tls_session *t)
-{
     if (t->ready) {
-        prefetch(t->hints.bio);
-        prefetch((const char *)t->hints.bio + CACHE_LINE);
-        prefetch(t->hints.resumption + 0x368);
+        prefetch_l2(t->hints.bio);
+        prefetch_l2((const char *)t->hints.bio + CACHE_LINE);
+        prefetch_l2(t->hints.resumption + 0x368);
         tls_memory_soon(t->hints.context, t->hints.state);
     }
-}
-
-void tls_soon(const struct tls_session *t)
-{
-    session_soon(t);
-    rest_soon(t);
 }
 
 /* ---- the BIO ---- */
@@ -109,10 +98,6 @@ static int bio_write(BIO *bio, const char *from, size_t len, size_t *put)
     BIO_clear_retry_flags(bio);
     struct target *to = t->target;
     *put = len;
-    if (to && to->soon) {
-        rest_soon(to->soon);
-        to->soon = NULL;
-    }
     if (to && !t->cipher && len <= to->cap - to->len) {
         memcpy(to->bytes + to->len, from, len);
         to->len += len;
@@ -389,13 +374,9 @@ bool tls_is_clear(const struct tls_session *t)
     return t->ready && !t->cipher;
 }
 
-size_t tls_write_to(struct tls_session *t, struct str bytes, char *out, size_t cap, size_t *put,
-                    const struct tls_session *soon)
+size_t tls_write_to(struct tls_session *t, struct str bytes, char *out, size_t cap, size_t *put)
 {
-    struct target target = {.bytes = out, .cap = cap, .soon = soon};
-    if (soon) {
-        session_soon(soon);
-    }
+    struct target target = {.bytes = out, .cap = cap};
     t->target = &target;
     size_t took = tls_write(t, bytes.ptr, bytes.len);
     t->target = NULL;

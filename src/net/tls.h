@@ -40,10 +40,8 @@ size_t tls_write(struct tls_session *t, const char *bytes, size_t len);
 bool tls_is_clear(const struct tls_session *t);
 /* As tls_write(), of a clear session, for at most TLS_SMALL bytes, and what is to be sent goes to
  * `out`, which has room for `cap`: *put bytes. 0 of them and some taken: it did not fit, and waits
- * in tls_out(). Gives tls_soon()'s hints for `soon` on the way, half of them before and half after
- * enciphering, for at once they are more than a processor fetches at a time; NULL: for nobody. */
-size_t tls_write_to(struct tls_session *t, struct str bytes, char *out, size_t cap, size_t *put,
-                    const struct tls_session *soon);
+ * in tls_out(). */
+size_t tls_write_to(struct tls_session *t, struct str bytes, char *out, size_t cap, size_t *put);
 /* Writes close_notify. */
 void tls_end(struct tls_session *t);
 /* Ciphertext that has to be sent. */

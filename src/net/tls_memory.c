@@ -138,7 +138,7 @@ void tls_memory_watch(struct tls_memory *m)
 static void near(const char *p, size_t bytes)
 {
     for (size_t at = 0; p && at < bytes; at += CACHE_LINE) {
-        prefetch(p + at);
+        prefetch_l2(p + at);
     }
 }
 

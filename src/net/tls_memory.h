@@ -7,7 +7,7 @@
 #include "base/base.h"
 
 /* The contexts and states of AES-GCM that came last, the newer one first; NULL: there was none.
- * They may be freed long since: for prefetch() only. */
+ * They may be freed long since: for prefetch_l2() only. */
 struct tls_memory {
     const char *contexts[2];
     const char *states[2];
