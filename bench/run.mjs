@@ -67,12 +67,13 @@ function plan(mode, present) {
       ["rate", sections.rate, { rotations: 3, names: PAIR, clients: both, seconds: 3 }],
       ["memory", sections.memory, { names: [...COINCAST, "bare send, coalescing"] }],
       ["memory", sections.memory, { names: COINCAST, tls: true }],
-      ["deflate", sections.deflate, { rotations: 3, names: COINCAST, payloads: [200, 4096] }],
+      ["deflate", sections.deflate, { rotations: 2, names: COINCAST, payloads: [200] }],
+      ["deflate", sections.deflate, { rotations: 7, names: COINCAST, payloads: [4096] }],
       ["tls", sections.tls, { rotations: 15, names: COINCAST }],
       ["shards", sections.shards, { rotations: 15 }],
       ["stalled", sections.stalled, { rotations: 3, names: COINCAST, seconds: 2 }],
       ["own", sections.ownCode, { names: COINCAST, seconds: 2 }],
-      ["http", sections.http, { rotations: 2, names: ["bare send", "nginx", ...COINCAST], seconds: 3 }],
+      ["http", sections.http, { rotations: 8, names: ["bare send", "nginx", ...COINCAST], seconds: 1 }],
     ];
   }
   if (mode === "quick") {
