@@ -16,7 +16,7 @@ const USAGE = `usage: bench/run [--live] [--quick | --medium] [--only SECTION,â€
   --live         the section "Live markets" of the results and no other: prices from an exchange to
                  the clients, in seven minutes; with --quick in two. COINCAST_FIXTURES: the tapes
   --quick        about three minutes: fewer rotations, sizes and servers
-  --medium       about eleven minutes: all sizes, more rotations where ratios are tight
+  --medium       about twelve minutes: all sizes, more rotations where ratios are tight
   --only LIST    of cost, rate, memory, deflate, tls, shards, stalled, own, http;
                  with --live of ingest, latency, round, sets, delta, get
   --build DIR    where the programs were built (build/release)
