@@ -61,8 +61,8 @@ struct member {
 
 /* Inside these the member that is named may leave; nothing else of the fan-out may be called. */
 struct fanout_ops {
-    /* Takes framed bytes in order, tries the socket at once; what it does not take waits, and
-     * fanout_drained() follows when that is gone. */
+    /* Takes framed bytes in order, none too, and tries the socket at once with all that waits;
+     * what it does not take waits on, and fanout_drained() follows when that is gone. */
     void (*write)(struct member *m, struct str bytes);
     /* Bytes that wait for this member. */
     size_t (*pending)(struct member *m);

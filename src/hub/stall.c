@@ -101,9 +101,9 @@ void stall_at(struct group *g, struct member *m, uint64_t pos)
         buf_add(&tail, g->bytes.ptr + (pos - g->base), boundary - pos);
     }
     become_stalled(g, m, boundary);
-    if (tail.len) {
-        f->opts.ops->write(m, buf_str(&tail));
-    }
+    /* Also without a tail: what waits may be an answer of this turn, or a ping, and only bytes that
+     * the socket refused once are followed by fanout_drained(). */
+    f->opts.ops->write(m, buf_str(&tail));
     buf_fini(&tail);
     if (f->opts.ops->pending(m) == 0) {
         fanout_drained(f, m);

@@ -235,6 +235,34 @@ TEST(who_stalls_on_a_full_log_misses_nothing)
     rig_free(rig);
 }
 
+/* Else it waited for ever: a conn that sends an answer without having to wait says nothing. */
+TEST(who_stalls_behind_an_answer_that_nobody_tried_to_send_goes_on)
+{
+    struct rig *rig = rig_new(IO_EPOLL, plain_opts);
+    struct channel_info *a = rig_channel(rig, "a", CHANNEL_EVENT);
+    struct client c;
+    a->history_bytes = 16 << 20;
+    client_init(rig, &c, false);
+    client_join(&c, FORM_WS, "a", 0);
+    client_answer(&c, "pong");
+    for (int i = 0; i < 7; i++) { /* the last finds the log full */
+        rig_publish(rig, a, 0, 200000);
+    }
+    client_open(&c);
+    loop_turn(rig->loop, 0);
+    assert_texts(&c, "pong|a 1|a 2|a 3|a 4|a 5|a 6|a 7|");
+
+    client_answer(&c, "pong");
+    fanout_lost(rig->fanout, rig->seq += 2);
+    client_open(&c);
+    rig_publish(rig, a, 0, 0);
+    loop_turn(rig->loop, 0);
+    assert_texts(&c, "pong|{\"type\":\"gap\",\"channel\":\"a\",\"from\":\"e1-7\",\"to\":\"e1-9\"}|"
+                     "a 10 |");
+    client_fini(&c);
+    rig_free(rig);
+}
+
 TEST(what_is_published_between_slices_goes_out_with_the_rest)
 {
     struct rig *rig = rig_new(IO_EPOLL, (struct fanout_opts){.slice = 1});
@@ -354,6 +382,7 @@ int main(void)
         cmocka_unit_test(a_stalled_client_owns_at_most_64_kib),
         cmocka_unit_test(a_client_behind_work_is_given_no_more_than_a_helping_at_once),
         cmocka_unit_test(who_stalls_on_a_full_log_misses_nothing),
+        cmocka_unit_test(who_stalls_behind_an_answer_that_nobody_tried_to_send_goes_on),
         cmocka_unit_test(what_is_published_between_slices_goes_out_with_the_rest),
         cmocka_unit_test(a_group_that_always_has_more_does_not_keep_the_others_waiting),
         cmocka_unit_test(a_broken_client_is_told_to_its_owner_and_harms_nobody),

@@ -18,9 +18,11 @@ struct client {
     int fd;             /* the client's end; -1: not plain */
     size_t room;        /* what the socket of one that is not plain still takes */
     size_t most;        /* most bytes that ever waited */
-    struct buf waiting; /* what its conn could not send yet */
+    struct buf waiting; /* what its conn has not sent yet */
     struct buf got;     /* raw bytes that arrived */
     struct buf poll;    /* a poll's answer */
+    bool untried;       /* the socket was not asked yet to take it */
+    bool owes_drained;  /* it was, and did not take all */
     bool broken, closed, leaves_on_write;
     bool hinted; /* rig_queue() was announced */
 };
@@ -46,6 +48,7 @@ static inline struct client *client_of(struct member *m)
 static inline void rig_take(struct client *c)
 {
     ssize_t n = 0;
+    c->untried = false;
     if (c->waiting.len == 0) {
         return;
     }
@@ -60,15 +63,25 @@ static inline void rig_take(struct client *c)
         buf_add(&c->got, c->waiting.ptr, (size_t)n);
     }
     buf_drop(&c->waiting, (size_t)n);
+    c->owes_drained = c->owes_drained || c->waiting.len;
     if (c->waiting.len && c->fd >= 0) {
         stream_want_write(c->rig->loop, &c->stream);
+    }
+}
+
+/* Like a conn: whoever never had to wait is not told that it does not any more. */
+static inline void rig_tell_drained(struct client *c)
+{
+    if (c->waiting.len == 0 && c->owes_drained) {
+        c->owes_drained = false;
+        fanout_drained(c->rig->fanout, &c->member);
     }
 }
 
 static inline void rig_write(struct member *m, struct str bytes)
 {
     struct client *c = client_of(m);
-    bool waited = c->waiting.len > 0;
+    bool waited = c->waiting.len > 0 && !c->untried;
     buf_add_str(&c->waiting, bytes);
     if (!waited) {
         rig_take(c);
@@ -141,9 +154,7 @@ static inline void rig_writable(struct stream *s)
 {
     struct client *c = containerof(s, struct client, stream);
     rig_take(c);
-    if (c->waiting.len == 0) {
-        fanout_drained(c->rig->fanout, &c->member);
-    }
+    rig_tell_drained(c);
 }
 
 static inline void rig_data(struct stream *s, char *bytes, size_t len)
@@ -265,7 +276,16 @@ static inline void client_open(struct client *c)
 {
     c->room = SIZE_MAX;
     rig_take(c);
-    fanout_drained(c->rig->fanout, &c->member);
+    rig_tell_drained(c);
+}
+
+/* The owner's own answer to a client, which it sends at the end of the turn: client_open(). */
+static inline void client_answer(struct client *c, const char *text)
+{
+    c->untried = c->untried || c->waiting.len == 0;
+    buf_add_char(&c->waiting, (char)0x81);
+    buf_add_char(&c->waiting, (char)strlen(text));
+    buf_add_str(&c->waiting, str_of(text));
 }
 
 /* Turns and reads until nothing moves any more. */
