@@ -19,6 +19,7 @@ struct fanout *fanout_new(const struct fanout_opts *opts)
     f->opts.slice = opts->slice ? opts->slice : 256;
     f->opts.max_subs = opts->max_subs ? opts->max_subs : 100;
     f->opts.drain_bytes = opts->drain_bytes ? opts->drain_bytes : (size_t)48 << 10;
+    f->opts.log_bytes = opts->log_bytes ? opts->log_bytes : (size_t)1 << 20;
     f->loop = opts->loop;
     map_init(&f->names, 0);
     map_init(&f->groups, 0);

@@ -84,10 +84,11 @@ struct fanout_opts {
     struct loop *loop;
     const struct fanout_ops *ops;
     void *self;
-    size_t slice;        /* sends per turn before reads get their chance; 0: 256 */
-    size_t max_subs;     /* subscriptions a member; 0: 100 */
-    size_t drain_bytes;  /* most that is written to a draining client at once; 0: 48 KiB */
-    int deflate_level;   /* 0: 1 */
+    size_t slice;       /* sends per turn before reads get their chance; 0: 256 */
+    size_t max_subs;    /* subscriptions a member; 0: 100 */
+    size_t drain_bytes; /* most that is written to a draining client at once; 0: 48 KiB */
+    size_t log_bytes;  /* a group's log that is larger is emptied: who is behind stalls; 0: 1 MiB */
+    int deflate_level; /* 0: 1 */
     uint8_t window_bits; /* of compressed frames; 0: 12 */
 };
 

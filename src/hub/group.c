@@ -5,8 +5,7 @@
 
 #include <assert.h>
 
-/* A log that nobody has emptied for that many bytes: whoever is behind counts as stalled. */
-enum { LOG_MAX = 1 << 20, LOG_KEEP = 64 << 10 };
+enum { LOG_KEEP = 64 << 10 };
 
 static int by_channel(const void *a, const void *b)
 {
@@ -232,7 +231,7 @@ static void stall_all_behind(struct group *g)
 
 void group_make_room(struct group *g)
 {
-    if (g->bytes.len > LOG_MAX && g->form != FORM_POLL) {
+    if (g->bytes.len > g->fanout->opts.log_bytes && g->form != FORM_POLL) {
         group_pin(g);
         stall_all_behind(g);
         group_unpin(g);

@@ -72,6 +72,9 @@ static void look(struct walk *w, int i)
     size_t at = 0;
     struct str text;
     while (client_next(c, &at, &text)) {
+        if (str_eq(text, STR("answer"))) {
+            continue;
+        }
         bool gap = str_starts(text, STR("{\"type\":\"gap\""));
         if (str_starts(text, STR("{\"type\":\"conflated\""))) {
             size_t name = str_find_str(text, STR("\"channel\":\"")) + 11;
@@ -154,6 +157,19 @@ static void publish_some(struct walk *w)
     }
 }
 
+/* Clients are answered while messages come, and the answers are sent in front of them. */
+static void answer_and_publish(struct walk *w)
+{
+    for (uint64_t n = roll(w, 4); n > 0; n--) {
+        client_answer(&w->clients[roll(w, WALK_CLIENTS)], "answer");
+    }
+    publish_some(w);
+    for (int i = 0; i < WALK_CLIENTS; i++) {
+        client_send(&w->clients[i]);
+    }
+    loop_turn(w->rig->loop, 0);
+}
+
 static void change_some(struct walk *w)
 {
     int i = (int)roll(w, WALK_CLIENTS);
@@ -182,7 +198,7 @@ static void change_some(struct walk *w)
 static void walk(enum io_kind io, uint64_t seed)
 {
     struct walk *w = mem_zero(sizeof(*w));
-    w->rig = rig_new(io, (struct fanout_opts){.slice = 3});
+    w->rig = rig_new(io, (struct fanout_opts){.slice = 3, .log_bytes = 4000});
     w->random = seed;
     w->channels[0] = rig_channel(w->rig, "ea", CHANNEL_EVENT);
     w->channels[1] = rig_channel(w->rig, "eb", CHANNEL_EVENT);
@@ -216,8 +232,7 @@ static void walk(enum io_kind io, uint64_t seed)
             rig_turn(w->rig, roll(w, 60));
             break;
         default:
-            publish_some(w);
-            loop_turn(w->rig->loop, 0);
+            answer_and_publish(w);
         }
         if (step % 500 == 499) {
             come_to_rest(w);

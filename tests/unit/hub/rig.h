@@ -279,13 +279,24 @@ static inline void client_open(struct client *c)
     rig_tell_drained(c);
 }
 
-/* The owner's own answer to a client, which it sends at the end of the turn: client_open(). */
+/* The owner's own answer to a client; client_send() tries to send it, in front of the fan-out's
+ * flush. */
 static inline void client_answer(struct client *c, const char *text)
 {
     c->untried = c->untried || c->waiting.len == 0;
     buf_add_char(&c->waiting, (char)0x81);
     buf_add_char(&c->waiting, (char)strlen(text));
     buf_add_str(&c->waiting, str_of(text));
+}
+
+static inline void client_send(struct client *c)
+{
+    if (c->untried) {
+        rig_take(c);
+        if (c->waiting.len) {
+            fanout_stall(c->rig->fanout, &c->member);
+        }
+    }
 }
 
 /* Turns and reads until nothing moves any more. */

@@ -537,7 +537,7 @@ static struct walk *walk_new(uint64_t seed)
 {
     struct walk *w = mem_zero(sizeof(*w));
     w->random = seed;
-    w->rig = rig_new(IO_EPOLL, (struct fanout_opts){.slice = 5});
+    w->rig = rig_new(IO_EPOLL, (struct fanout_opts){.slice = 5, .log_bytes = 2000});
     clock_init_virtual(&w->clock, 5000, 1700000000000);
     assert_ok(loop_new(&(struct loop_opts){.io = IO_EPOLL, .clock = &w->clock}, &w->loop));
     loop_turn(w->loop, 0);
