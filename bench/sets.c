@@ -72,6 +72,12 @@ static size_t no_pending(struct member *m)
     return 0;
 }
 
+static bool not_congested(const struct member *m)
+{
+    (void)m;
+    return false;
+}
+
 static void no_broken(struct member *m)
 {
     (void)m;
@@ -84,7 +90,12 @@ static void no_polled(void *self, struct member **members, size_t count, struct 
 }
 
 static const struct fanout_ops ops = {
-    .write = no_write, .pending = no_pending, .broken = no_broken, .polled = no_polled};
+    .write = no_write,
+    .pending = no_pending,
+    .congested = not_congested,
+    .broken = no_broken,
+    .polled = no_polled,
+};
 
 static void no_data(struct stream *s, char *bytes, size_t len)
 {

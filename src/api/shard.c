@@ -324,6 +324,13 @@ static size_t member_pending(struct member *m)
                             : conn_pending(conn_of_member(m));
 }
 
+static bool member_congested(const struct member *m)
+{
+    struct session *session = containerof(m, struct session, member);
+    struct conn *c = session->kind == SESSION_SIO ? NULL : conn_of(session);
+    return c && conn_is_congested(c); /* a client of Socket.IO gives way by itself */
+}
+
 static void member_broken(struct member *m)
 {
     if (sio_of_member(m)) {
@@ -360,6 +367,7 @@ static void members_polled(void *self, struct member **members, size_t count, st
 static const struct fanout_ops fanout_ops = {
     .write = member_write,
     .pending = member_pending,
+    .congested = member_congested,
     .broken = member_broken,
     .polled = members_polled,
     .queue = member_queue,

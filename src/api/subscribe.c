@@ -142,9 +142,8 @@ static void reply_subscribed(struct api_shard *s, struct conn *c, const struct c
     close_reply(s, c, &w, &json);
 }
 
-/* Sends what replies to commands of the same turn wait in the conn: the fan-out takes waiting bytes
- * for a full socket, and then waits for a `drained` that only comes of one. False: it is closing.
- */
+/* Sends what replies to commands of the same turn wait in the conn: the fan-out would take them for
+ * a full socket, and stall the member for a moment. False: it is closing. */
 static bool sent_before(struct conn *c)
 {
     if (conn_pending(c)) {

@@ -66,6 +66,8 @@ struct fanout_ops {
     void (*write)(struct member *m, struct str bytes);
     /* Bytes that wait for this member. */
     size_t (*pending)(struct member *m);
+    /* The socket refused bytes that wait still: fanout_drained() follows. */
+    bool (*congested)(const struct member *m);
     /* The socket is broken: the owner will close it and call fanout_leave(). */
     void (*broken)(struct member *m);
     /* The poll of these members is answered with this JSON body; they have left already. */

@@ -206,8 +206,12 @@ enum err fanout_join(struct fanout *f, struct member *m, enum frame_form form,
         count = max_size(count, at + 1);
     }
     if (e == OK) {
-        f->stats.members += m->group ? 0 : 1;
+        bool comes = m->state == MEMBER_NONE;
+        f->stats.members += comes;
         move(f, m, form, wants, count);
+        if (comes && form != FORM_POLL && f->opts.ops->congested(m)) {
+            fanout_stall(f, m); /* else what is published would overtake what waits */
+        }
     } else {
         for (size_t i = 0; i < count; i++) {
             chan_release(f, wants[i].chan);

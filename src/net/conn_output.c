@@ -28,6 +28,11 @@ size_t conn_pending(const struct conn *c)
     return out_pending(c->out) + (c->tls ? out_pending(*tls_out(c->tls)) : 0);
 }
 
+bool conn_is_congested(const struct conn *c)
+{
+    return c->flags & CF_OWES_DRAINED;
+}
+
 /* Deferred work keeps the loop from waiting: what other flush hooks write behind ours is sent in a
  * turn that follows at once. */
 static void net_is_due(void *server)

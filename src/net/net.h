@@ -118,6 +118,8 @@ bool conn_takes_deflate(const struct conn *c);
 bool conn_is_closing(const struct conn *c);
 /* Bytes that wait in memory for this client. */
 size_t conn_pending(const struct conn *c);
+/* The socket refused bytes that wait still: `drained` will be called. */
+bool conn_is_congested(const struct conn *c);
 /* Milliseconds of loop time when bytes last came from it. */
 uint64_t conn_last_seen_ms(const struct conn *c);
 /* Round trip of the last ping, microseconds; 0: none yet. */

@@ -263,6 +263,26 @@ TEST(who_stalls_behind_an_answer_that_nobody_tried_to_send_goes_on)
     rig_free(rig);
 }
 
+TEST(who_joins_behind_a_full_socket_is_not_sent_past_what_waits)
+{
+    struct rig *rig = rig_new(IO_EPOLL, plain_opts);
+    struct channel_info *a = rig_channel(rig, "a", CHANNEL_EVENT);
+    struct client c;
+    client_init(rig, &c, false);
+    c.room = 3;
+    client_answer(&c, "pong");
+    client_send(&c);
+    client_join(&c, FORM_WS, "a", 0);
+    c.room = SIZE_MAX; /* the client read; its conn was not told yet */
+    rig_publish(rig, a, 0, 0);
+    loop_turn(rig->loop, 0);
+    assert_int_equal(c.got.len, 3);
+    client_open(&c);
+    assert_texts(&c, "pong|a 1 |");
+    client_fini(&c);
+    rig_free(rig);
+}
+
 TEST(what_is_published_between_slices_goes_out_with_the_rest)
 {
     struct rig *rig = rig_new(IO_EPOLL, (struct fanout_opts){.slice = 1});
@@ -383,6 +403,7 @@ int main(void)
         cmocka_unit_test(a_client_behind_work_is_given_no_more_than_a_helping_at_once),
         cmocka_unit_test(who_stalls_on_a_full_log_misses_nothing),
         cmocka_unit_test(who_stalls_behind_an_answer_that_nobody_tried_to_send_goes_on),
+        cmocka_unit_test(who_joins_behind_a_full_socket_is_not_sent_past_what_waits),
         cmocka_unit_test(what_is_published_between_slices_goes_out_with_the_rest),
         cmocka_unit_test(a_group_that_always_has_more_does_not_keep_the_others_waiting),
         cmocka_unit_test(a_broken_client_is_told_to_its_owner_and_harms_nobody),

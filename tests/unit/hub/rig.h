@@ -97,6 +97,11 @@ static inline size_t rig_pending(struct member *m)
     return client_of(m)->waiting.len;
 }
 
+static inline bool rig_congested(const struct member *m)
+{
+    return containerof(m, const struct client, member)->owes_drained;
+}
+
 static inline void rig_broken(struct member *m)
 {
     client_of(m)->broken = true;
@@ -147,8 +152,14 @@ static inline void rig_soon(struct member *m)
     client_of(m)->hinted = true;
 }
 
-static const struct fanout_ops rig_ops = {rig_write, rig_pending, rig_broken, rig_polled,
-                                          rig_queue, rig_flush,   rig_soon};
+static const struct fanout_ops rig_ops = {.write = rig_write,
+                                          .pending = rig_pending,
+                                          .congested = rig_congested,
+                                          .broken = rig_broken,
+                                          .polled = rig_polled,
+                                          .queue = rig_queue,
+                                          .flush = rig_flush,
+                                          .soon = rig_soon};
 
 static inline void rig_writable(struct stream *s)
 {

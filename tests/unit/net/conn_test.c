@@ -52,9 +52,11 @@ static void a_slow_reader_is_told_apart_and_catches_up(void **state)
     assert_true(rig_wait_text(rig, fd, &in, "6\r\ndata\n\n\r\n"));
     buf_clear(&in);
     struct conn *c = rig->last;
-    size_t total = fill(rig, c, 64 << 20);
+    conn_write(c, STR("."));
+    assert_true(conn_pending(c) > 0 && !conn_is_congested(c)); /* nobody has tried yet */
+    size_t total = 1 + fill(rig, c, 64 << 20);
     assert_int_equal(rig->congested, 1);
-    assert_true(conn_pending(c) > 0);
+    assert_true(conn_pending(c) > 0 && conn_is_congested(c));
     conn_write(c, STR("more"));
     conn_write_now(c, STR("!"));
     rig_turn(rig);
@@ -63,6 +65,7 @@ static void a_slow_reader_is_told_apart_and_catches_up(void **state)
     assert_true(rig_wait_len(rig, fd, &in, total + 5));
     assert_true(rig_wait_count(rig, &rig->drained, 1));
     assert_int_equal(conn_pending(c), 0);
+    assert_false(conn_is_congested(c));
     assert_int_equal(in.len, total + 5);
     assert_memory_equal(in.ptr + total, "more!", 5);
     buf_fini(&in);
@@ -85,6 +88,7 @@ static void what_a_write_leaves_is_told_when_it_is_gone(void **state)
         conn_write_now(c, str_make(block, 16384));
         total += 16384;
     }
+    assert_true(conn_is_congested(c));
     rig_turn(rig);
     assert_true(conn_pending(c) > 0);
     assert_int_equal(rig->congested, 0);
