@@ -76,13 +76,14 @@ static size_t send_many_through_owner(struct group *g, size_t budget)
     struct fanout *f = g->fanout;
     struct member *members[OWNER_BATCH];
     size_t n = 0;
-    size_t end = min_size(g->live_count, g->next + min_size(budget, OWNER_BATCH));
+    size_t most = min_size(budget, OWNER_BATCH);
+    size_t end = min_size(g->live_count, g->next + most);
     for (size_t i = g->next; f->opts.ops->soon && i < end; i++) {
         f->opts.ops->soon(g->live[i].member);
     }
     group_pin(g); /* whoever is cut for having too much waiting leaves in between */
     g->lent = true;
-    while (g->next < min_size(end, g->live_count)) {
+    while (g->next < min_size(end, g->live_count) && n < most) {
         struct place *p = &g->live[g->next];
         if (p->stream || !is_small(g, p->pos)) {
             break;

@@ -148,6 +148,28 @@ TEST(a_member_may_leave_inside_every_write)
     rig_free(rig);
 }
 
+TEST(any_number_may_leave_inside_one_flush)
+{
+    enum { MANY = 600 };
+    struct rig *rig = rig_new(IO_EPOLL, (struct fanout_opts){.slice = 1000});
+    struct channel_info *a = rig_channel(rig, "a", CHANNEL_EVENT);
+    struct client *c = mem_array(MANY, sizeof(*c));
+    for (int i = 0; i < MANY; i++) {
+        client_init(rig, &c[i], false);
+        client_join(&c[i], FORM_WS, "a", 0);
+        c[i].leaves_on_write = i % 10 != 0;
+    }
+    rig_publish(rig, a, 0, 0);
+    loop_turn(rig->loop, 0);
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(c[i].member.state, i % 10 ? MEMBER_NONE : MEMBER_LIVE);
+        assert_texts(&c[i], "a 1 |");
+        client_fini(&c[i]);
+    }
+    mem_free(c);
+    rig_free(rig);
+}
+
 /* ---- rate limits ---- */
 
 TEST(a_rate_limit_gives_the_newest_and_at_most_one_an_interval)
@@ -507,6 +529,7 @@ int main(void)
         cmocka_unit_test(a_change_of_subscriptions_with_a_full_socket_keeps_the_order),
         cmocka_unit_test(a_refused_subscription_leaves_no_channel_behind),
         cmocka_unit_test(a_member_may_leave_inside_every_write),
+        cmocka_unit_test(any_number_may_leave_inside_one_flush),
         cmocka_unit_test(a_rate_limit_gives_the_newest_and_at_most_one_an_interval),
         cmocka_unit_test(a_message_that_was_held_is_not_given_twice_to_one_who_drained),
         cmocka_unit_test(
