@@ -273,6 +273,20 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
     assert.deepEqual(bad, []);
   });
 
+  test('live prices: no row stands in the table before it is drawn', async () => {
+    const { mock, page } = await open();
+    await waitText(page, '[data-symbol=BTC] .price', '91,234.56');
+    await page.evaluate(() => {
+      globalThis.namesAtFirst = [];
+      new MutationObserver((all) => all.forEach(({ addedNodes }) =>
+        addedNodes.forEach((tr) => globalThis.namesAtFirst.push(tr.querySelector('.symbol').textContent))))
+        .observe(document.getElementById('prices-rows'), { childList: true });
+    });
+    mock.broadcast({ type: 'price_updates', data: { ETH: { ...mock.prices.BTC, symbol: 'ETH', price: 3000 } } });
+    await waitText(page, '[data-symbol=ETH] .price', '3,000.00');
+    assert.deepEqual(await page.evaluate(() => globalThis.namesAtFirst), ['ETH']);
+  });
+
   test('live prices: what is stale or not known says why', async () => {
     const { page } = await open();
     await waitText(page, '[data-symbol=SHIB] .why', 'stale: the feed has been silent for too long');
@@ -449,6 +463,7 @@ describe('the page at /crypto_report', { skip: !existsSync(BROWSER) && `no ${BRO
             mode: 'demo', rsi_14: null, stale: ['market_cap', 'rsi_14'],
             sources: { market_cap: { reason: 'CoinGecko answered 429.' }, volume_24h: { age_s: 90000 } },
           } });
+          await page.waitForSelector('[data-symbol=NEW]');
           await page.addScriptTag({ path: AXE });
           const { violations } = await page.evaluate(() => globalThis.axe.run({
             runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],

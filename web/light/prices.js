@@ -205,6 +205,17 @@ function drawNote() {
   put($('prices-note'), rows.size === 0 ? t.noPrices : isLost() ? t.lastPrices : t.pricesNote(rows.size));
 }
 
+/* A new row comes into the table with its content: an empty one must not be read out. */
+function drawDirty() {
+  for (const row of dirty) {
+    drawRow(row);
+    if (!row.tr.isConnected) {
+      $('prices-rows').append(row.tr);
+    }
+  }
+  dirty.clear();
+}
+
 /* Once a frame, and not at all while nobody looks. */
 function drawSoon() {
   if (drawing) {
@@ -213,8 +224,7 @@ function drawSoon() {
   drawing = true;
   requestAnimationFrame(() => {
     drawing = false;
-    dirty.forEach(drawRow);
-    dirty.clear();
+    drawDirty();
     drawNote();
   });
 }
@@ -250,9 +260,6 @@ function accept({ data, mode: messageMode, ...message }) {
     const row = rows.get(symbol) ?? makeRow(symbol);
     Object.assign(row.data, members);
     dirty.add(row);
-    if (!row.tr.isConnected) {
-      $('prices-rows').append(row.tr);
-    }
   }
   drawSoon();
 }
